@@ -1,0 +1,70 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+/// A room of the house: a Swift target with its folder and its doors.
+func room(_ name: String, _ path: String, _ doors: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: doors, path: "Sources/\(path)", swiftSettings: settings)
+}
+func tests(_ name: String, _ doors: [Target.Dependency] = []) -> Target {
+  .testTarget(name: name, dependencies: doors, path: "Tests/\(name)", swiftSettings: settings)
+}
+func system(_ name: String, _ pkgConfig: String) -> Target {
+  .systemLibrary(name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig)
+}
+
+let package = Package(
+  name: "nebula-swift",
+  products: [
+    .executable(name: "nebula-swift", targets: ["nebula-swift"]),
+    .library(name: "NebulaCore", targets: ["NebulaCore"]),
+    .library(name: "NebulaFormats", targets: ["NebulaFormats"]),
+  ],
+  targets: [
+    system("CCurl", "libcurl"),
+    system("COpenSSL", "openssl"),
+    system("CMongoc", "libmongoc-1.0"),
+    system("CZstd", "libzstd"),
+    system("CIsal", "libisal"),
+    system("CZlib", "zlib"),
+    system("CYaml", "yaml-0.1"),
+    system("CSQLite", "sqlite3"),
+    .target(
+      name: "CNebulaKernels", path: "Sources/C/CNebulaKernels", cSettings: [.define("NDEBUG", .when(configuration: .release))]),
+
+    room("NebulaCore", "Core"),
+    room("NebulaFormats", "Formats", ["NebulaCore", "CNebulaKernels", "CZstd", "CIsal", "CZlib"]),
+    room("NebulaHTTP", "HTTP", ["NebulaCore", "CCurl", "COpenSSL"]),
+    room("NebulaObjectStores", "ObjectStores", ["NebulaCore", "NebulaHTTP"]),
+    room("NebulaRuntime", "Runtime", ["NebulaCore", "CSQLite", "CYaml"]),
+    room("FileConnector", "Connectors/File", ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores"]),
+    room("MongoConnector", "Connectors/Mongo", ["NebulaCore", "NebulaFormats", "CMongoc"]),
+    room(
+      "SnowflakeConnector", "Connectors/Snowflake",
+      ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores"]),
+    .executableTarget(
+      name: "nebula-swift",
+      dependencies: [
+        "NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "NebulaRuntime", "FileConnector",
+        "MongoConnector", "SnowflakeConnector",
+      ],
+      path: "Sources/CLI", swiftSettings: settings),
+
+    tests("ArchitectureTests"),
+    tests("CoreTests", ["NebulaCore"]),
+    tests("FormatsTests", ["NebulaCore", "NebulaFormats", "CNebulaKernels"]),
+    tests("HTTPTests", ["NebulaCore", "NebulaHTTP"]),
+    tests("ObjectStoresTests", ["NebulaCore", "NebulaHTTP", "NebulaObjectStores"]),
+    tests("RuntimeTests", ["NebulaCore", "NebulaRuntime"]),
+    tests("FileConnectorTests", ["NebulaCore", "NebulaFormats", "FileConnector"]),
+    tests("MongoConnectorTests", ["NebulaCore", "NebulaFormats", "MongoConnector"]),
+    tests("SnowflakeConnectorTests", ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "SnowflakeConnector"]),
+  ]
+)

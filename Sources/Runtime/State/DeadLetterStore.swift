@@ -1,0 +1,14 @@
+public import NebulaCore
+
+/// Keeps the dead letters: one file an epoch, durable before the intent that lists it, renamed visible after the
+/// receipt and again at start, swept when no intent or receipt names it (DESIGN §5).
+public protocol DeadLetterStore: DeadLetterSink {
+  /// Makes the epoch's file durable and describes it; nil when the epoch has no rejected records.
+  func seal(_ epoch: EpochID) async throws -> DeadLetterFile?
+  /// Makes the file visible under its final name; again changes nothing. Throws when the file is not whole.
+  func publish(_ file: DeadLetterFile) async throws
+  /// Forgets an epoch that was aborted or dropped.
+  func discard(_ epoch: EpochID) async throws
+  /// Removes hidden files that `files` does not name.
+  func sweep(keeping files: [DeadLetterFile]) async throws
+}
