@@ -56,7 +56,8 @@ extension Pipeline {
     case .unknown(let seen):
       throw NebulaError(
         "pipeline.fate_unknown", "What became of epoch \(intent.id) can't be told: \(seen)",
-        remedy: "Look at the destination; nothing is done until it is clear. `nebula-swift state show` lists the epoch.")
+        remedy: "Look at the destination; nothing is done until it is clear. `nebula-swift state show` lists the epoch."
+      )
     }
   }
 
@@ -86,7 +87,8 @@ extension Pipeline {
     let counts = prepared.counts + RecordCounts(rejected: source, filtered: intent.counts.filtered)
     guard counts.total == intent.read, counts.rejected == file?.records ?? 0 else {
       throw NebulaError(
-        .recordsUnaccounted, "Epoch \(intent.id): its load rejected rows, and \(counts.total) of \(intent.read) records are accounted for.",
+        .recordsUnaccounted,
+        "Epoch \(intent.id): its load rejected rows, and \(counts.total) of \(intent.read) records are accounted for.",
         remedy: "Report this defect. Nothing is lost: the position was not moved.")
     }
     return Intent(

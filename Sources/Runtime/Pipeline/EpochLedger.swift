@@ -98,7 +98,8 @@ struct EpochLedger: Sendable {
     prepared: PreparedEpoch?, deadLetters: DeadLetterFile?, now: Duration
   ) throws(NebulaError) -> Intent {
     guard let epoch = open, let through = epoch.through else {
-      throw NebulaError("pipeline.no_boundary", "An epoch was cut where no position is known.", remedy: "Report this defect.")
+      throw NebulaError(
+        "pipeline.no_boundary", "An epoch was cut where no position is known.", remedy: "Report this defect.")
     }
     let destination = prepared?.counts ?? RecordCounts()
     let counts = destination + RecordCounts(rejected: epoch.rejected, filtered: epoch.filtered)

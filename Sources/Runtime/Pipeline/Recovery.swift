@@ -11,7 +11,8 @@ extension Pipeline {
   /// Gives every stored intent its receipt or drops it, oldest first; then tells the last receipt once more.
   func recover(_ state: PipelineState, _ lease: Lease) async throws -> Start {
     try await parts.deadLetters.sweep(
-      keeping: (state.intents.map(\.deadLetters) + [state.last?.intent.deadLetters]).compactMap(\.self))
+      keeping: (state.intents.map(\.deadLetters) + [state.last?.intent.deadLetters]).compactMap(\.self),
+      through: lease.generation)
     var start = Start(position: state.last?.position, tail: state.last?.receipt.id, pin: state.pin)
     try await retell(state.last)
     for (index, intent) in state.intents.enumerated() {
@@ -68,7 +69,9 @@ extension Pipeline {
     guard fate == .gone else {
       throw NebulaError(
         .gap, "Epoch \(first.id) is gone, but epoch \(intent.id) behind it is not (\(fate)).",
-        remedy: "Somebody changed the destination or its staged files. Look at both epochs there; `nebula-swift state show` lists them.")
+        remedy:
+          "Somebody changed the destination or its staged files. Look at both epochs there; `nebula-swift state show` lists them."
+      )
     }
   }
 }
