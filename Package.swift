@@ -37,7 +37,8 @@ let package = Package(
     system("CYaml", "yaml-0.1"),
     system("CSQLite", "sqlite3"),
     .target(
-      name: "CNebulaKernels", path: "Sources/C/CNebulaKernels", cSettings: [.define("NDEBUG", .when(configuration: .release))]),
+      name: "CNebulaKernels", path: "Sources/C/CNebulaKernels",
+      cSettings: [.define("NDEBUG", .when(configuration: .release))]),
 
     room("NebulaCore", "Core"),
     room("NebulaFormats", "Formats", ["NebulaCore", "CNebulaKernels", "CZstd", "CIsal", "CZlib"]),
@@ -65,6 +66,8 @@ let package = Package(
     tests("RuntimeTests", ["NebulaCore", "NebulaRuntime"], fixtures: ["Fixtures"]),
     tests("FileConnectorTests", ["NebulaCore", "NebulaFormats", "FileConnector"]),
     tests("MongoConnectorTests", ["NebulaCore", "NebulaFormats", "MongoConnector"]),
-    tests("SnowflakeConnectorTests", ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "SnowflakeConnector"]),
+    tests(
+      "SnowflakeConnectorTests",
+      ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "SnowflakeConnector"]),
   ]
 )
