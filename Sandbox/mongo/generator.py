@@ -39,8 +39,8 @@ class Documents:
         self.states = [text_element("status", state) for state in STATES]
         self.tags = [b"\x04tags\0" + encode({"0": a, "1": b, "2": chance.randrange(1000)}) for a in STATES for b in STATES]
         self.note = 0
-        small = len(self.document(1)) + SPREAD // 2 - self._note_length(self._hash(1))
-        self.note = max(0, mean_bytes - small - SPREAD // 2)
+        bare = [len(self.document(number)) for number in range(500)]
+        self.note = max(0, mean_bytes - sum(bare) // len(bare))
         words, size, wanted = [], 0, POOL + self.note + SPREAD
         while size < wanted:
             words.append(chance.choice(WORDS) + str(chance.randrange(100)))
