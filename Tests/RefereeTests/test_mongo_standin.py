@@ -102,13 +102,13 @@ class Raw:
         self.db, self.target = db, target
         self.session = db.client.start_session()
         self.reply = db.command({"aggregate": target, "pipeline": [{"$changeStream": stage or {}}, *(stages or [])],
-                                 "cursor": cursor or {"batchSize": 0}}, session=self.session)
+                                 "cursor": cursor or {"batchSize": 0}}, session=self.session, codec_options=db.codec_options)
         self.id, self.token = self.reply["cursor"]["id"], self.reply["cursor"]["postBatchResumeToken"]
 
     def more(self, wait_ms: int = 100, **options) -> list:
         name = self.target if isinstance(self.target, str) else "$cmd.aggregate"
         reply = self.db.command({"getMore": Int64(self.id), "collection": name, "maxTimeMS": wait_ms} | options,
-                                session=self.session)
+                                session=self.session, codec_options=self.db.codec_options)
         self.id, self.token = reply["cursor"]["id"], reply["cursor"]["postBatchResumeToken"]
         return reply["cursor"]["nextBatch"]
 
