@@ -59,7 +59,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    with Stack(snowflake=["--set", "idle_transaction_seconds=2"]) as stack:
+    with Stack(snowflake=["--set", "blocking_idle_seconds=2"]) as stack:
         phases, result = random_kills(stack, given.kills, given.seed)
     print(f"mongo -> snowflake_optimized: seed {given.seed}, {phases.total()} SIGKILLs by phase:")
     for phase, count in phases.most_common():

@@ -5,5 +5,5 @@ from Sandbox.stack import Stack
 
 @pytest.fixture(scope="module")
 def stack():
-    with Stack(snowflake=["--set", "idle_transaction_seconds=2"]) as running:
+    with Stack(snowflake=["--set", "blocking_idle_seconds=2"]) as running:
         yield running
