@@ -16,6 +16,8 @@ struct BSONBuilder {
   mutating func append(_ name: String, _ value: Int32) { element(0x10, name) { $0.number(value) } }
   mutating func append(_ name: String, _ value: Int64) { element(0x12, name) { $0.number(value) } }
   mutating func append(_ name: String, _ value: Bool) { element(0x08, name) { $0.bytes.append(value ? 1 : 0) } }
+  mutating func append(raw element: Slice<UnsafeRawBufferPointer>) { bytes.append(contentsOf: element) }
+  mutating func append(null name: String) { element(0x0A, name) { _ in } }
   mutating func append(_ name: String, timestamp value: UInt64) { element(0x11, name) { $0.number(value) } }
   mutating func append(_ name: String, _ value: String) {
     element(0x02, name) {
@@ -30,6 +32,10 @@ struct BSONBuilder {
   }
   mutating func append(_ name: String, array documents: [[UInt8]]) {
     let array = BSONBuilder { for (index, one) in documents.enumerated() { $0.append(String(index), document: one) } }
+    element(0x04, name) { $0.bytes.append(contentsOf: array.document) }
+  }
+  mutating func append(_ name: String, int64s: [Int64]) {
+    let array = BSONBuilder { for (index, one) in int64s.enumerated() { $0.append(String(index), one) } }
     element(0x04, name) { $0.bytes.append(contentsOf: array.document) }
   }
   mutating func append(_ name: String, strings: [String]) {
