@@ -1,11 +1,13 @@
 """python -m Sandbox.mongo --port 0 --port-file F: starts the stand-in and prints one line, its URI, when it is ready."""
 import argparse
+import gc
 import json
 import os
 import signal
 import sys
 import threading
 
+from . import generator
 from .server import Server, Settings
 
 
@@ -24,6 +26,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--oplog-window", type=int, default=0, help="events the oplog keeps; 0: all")
     parser.add_argument("--noop-seconds", type=float, default=10, help="how often an idle stream's token moves")
     parser.add_argument("--clock-start", type=int, default=None, help="fixed second of every cluster time")
+    parser.add_argument("--generate", type=int, default=0, metavar="EVENTS",
+                        help="preload so many distinct insert events of 500 to 600 bytes into --collection")
+    parser.add_argument("--documents", type=int, default=0, help="preload so many documents, without events")
+    parser.add_argument("--lazy", action="store_true", help="compute the documents when they are read")
+    parser.add_argument("--two-gigabytes", action="store_true", help="preset: --documents 4000000 --lazy, 2.1 GB of BSON")
+    parser.add_argument("--mixed-ids", action="store_true", help="ObjectId, integer, string and embedded _ids")
+    parser.add_argument("--document-bytes", type=int, default=0, help="mean size of a document")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--collection", default="shop.orders")
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
 
@@ -35,8 +46,23 @@ def publish(path: str, text: str) -> None:
     os.replace(path + ".new", path)
 
 
+def preload(server: Server, given: argparse.Namespace) -> None:
+    db, _, coll = given.collection.partition(".")
+    size = given.document_bytes or (525 if given.two_gigabytes else 325)
+    documents = generator.Documents(given.seed, size, given.mixed_ids)
+    if given.generate:
+        generator.generate_events(server.store, db, coll, documents, given.generate)
+    elif given.two_gigabytes or given.documents:
+        generator.load(server.store, db, coll, documents, given.documents or 4_000_000, given.lazy or given.two_gigabytes)
+
+
 def main() -> int:
     given = arguments()
+    if given.mixed_ids and (given.lazy or given.two_gigabytes or given.generate):
+        print("mongo sandbox: --mixed-ids needs documents that are kept (no --lazy, --two-gigabytes, --generate)",
+              file=sys.stderr)
+        return 2
+    gc.disable()                    # millions of long-lived objects and hardly a cycle
     sys.setswitchinterval(0.0005)
     server = Server(Settings(
         host=given.host_name, port=given.port, wire=given.wire, user=given.user, password=given.password,
@@ -46,6 +72,7 @@ def main() -> int:
     if given.faults:
         text = given.faults if given.faults.lstrip().startswith("[") else open(given.faults, encoding="utf-8").read()
         server.faults.install(json.loads(text))
+    preload(server, given)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.stop).start())
     if given.port_file:

@@ -72,7 +72,7 @@ class ScanRecord:
     number: int
     namespace: tuple
     question: str
-    batches: list = field(default_factory=list)      # (place, first key, last key, count, scan is at its end)
+    batches: list = field(default_factory=list)      # (place, low key, inclusive?, high key, inclusive?, count)
 
 
 class Scan:
@@ -141,7 +141,7 @@ class Scan:
     def _from_collection(self, limit: int | None) -> list[bytes]:
         with self.store.lock:
             place = len(self.store.log.entries)
-            batch, first, last, size = [], None, None, 0
+            batch, last, size = [], None, 0
             get = self.collection.get
             keys = self._keys() if limit is None or self.filters or self.skip else islice(self._keys(), limit)
             self.finished = True
@@ -157,14 +157,22 @@ class Scan:
                     break
                 batch.append(raw)
                 size += len(raw)
-                first, last = first or at, at
+                last = at
             else:
                 self.finished = limit is None or len(batch) < limit
+        if self.record is not None:
+            self.record.batches.append((place, *self._covered(last), len(batch)))
         if last is not None:
             self._go_on_after(last)
-        if self.record is not None:
-            self.record.batches.append((place, first, last, len(batch), self.finished))
         return batch
+
+    def _covered(self, last: tuple | None) -> tuple:
+        """The bounds of what a batch read: to the range's end if that was reached, else to its last key."""
+        bounds = self.range
+        low, high = (bounds.low, bounds.low_inclusive), (bounds.high, bounds.high_inclusive)
+        if not self.finished and last is not None:
+            low, high = ((last, True), high) if self.reverse else (low, (last, True))
+        return *low, *high
 
     def _go_on_after(self, last: tuple) -> None:
         if self.reverse:
