@@ -39,17 +39,25 @@ extension MongoOptions {
   private func stages(fromJSON text: String) throws(NebulaError) -> [[UInt8]] {
     let trimmed = text.drop { $0.isWhitespace }
     guard let first = trimmed.first else { return [] }
-    let wrapped = Array("{\"pipeline\": \(first == "[" ? text : "[\(text)]")}".utf8)
-    var length: UInt32 = 0
-    var problem = bson_error_t()
-    guard let buffer = nebula_bson_from_json(wrapped, wrapped.count, &length, &problem) else {
-      throw bad("pipeline", "The pipeline is not JSON: \(problem.text).")
-    }
-    let list = Reply(buffer, count: length).with("pipeline") { $0.subdocument.map { elements(of: $0).map(document) } } ?? []
+    let read = try Result { () throws(MongoFailure) in
+      try extendedJSON("{\"pipeline\": \(first == "[" ? text : "[\(text)]")}")
+    }.mapError { bad("pipeline", "The pipeline is not JSON: \($0.message).") }.get()
+    let list = read.withUnsafeBytes { BSON.find("pipeline", in: $0)?.subdocument.map { elements(of: $0).map(document) } } ?? []
     let stages = list.compactMap { $0 }
     guard stages.count == list.count else { throw bad("pipeline", "Each stage of the pipeline is an object.") }
     return stages
   }
+}
+
+/// A document from (Extended) JSON.
+func extendedJSON(_ text: String) throws(MongoFailure) -> [UInt8] {
+  let json = Array(text.utf8)
+  var length: UInt32 = 0
+  var problem = bson_error_t()
+  guard let buffer = nebula_bson_from_json(json, json.count, &length, &problem) else {
+    throw MongoFailure(origin: .reply, message: problem.text)
+  }
+  return withExtendedLifetime(Reply(buffer, count: length)) { Array($0.bytes) }
 }
 
 /// The document that is the element's value, copied; nil for other types.

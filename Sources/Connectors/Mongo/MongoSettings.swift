@@ -5,6 +5,8 @@ struct MongoSettings: Sendable {
   var options: MongoOptions
   var connection: ConnectionString
   var stages: [[UInt8]]
+  /// False to do without `$changeStreamSplitLargeEvent` where the server has it.
+  var splitsLargeEvents = true
 
   init(_ options: MongoOptions) throws(NebulaError) {
     self.options = options
@@ -31,7 +33,7 @@ struct MongoSettings: Sendable {
     var pipeline = [BSONBuilder { $0.append("$changeStream") { changeStream(start, capabilities, &$0) } }.document]
     pipeline += stages
     if skim { return pipeline + [Self.skim] }
-    if capabilities.splits { pipeline.append(BSONBuilder { $0.append("$changeStreamSplitLargeEvent") { _ in } }.document) }
+    if capabilities.splits, splitsLargeEvents { pipeline.append(BSONBuilder { $0.append("$changeStreamSplitLargeEvent") { _ in } }.document) }
     return pipeline
   }
 

@@ -18,8 +18,12 @@ public final class MongoSource: Source {
   private let core: Core
 
   /// Makes a source; nothing is connected before `check` or `open`.
-  public init(_ options: MongoOptions, _ context: ConnectorContext) throws {
-    core = Core(settings: try MongoSettings(options), context: context, state: State())
+  public convenience init(_ options: MongoOptions, _ context: ConnectorContext) throws {
+    self.init(try MongoSettings(options), context)
+  }
+
+  init(_ settings: MongoSettings, _ context: ConnectorContext) {
+    core = Core(settings: settings, context: context, state: State())
     MongoLibrary.log(to: context.log)
   }
 

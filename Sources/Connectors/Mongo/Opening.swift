@@ -13,7 +13,7 @@ struct Opening: Sendable {
   static func run(
     _ settings: MongoSettings, from stored: MongoPosition?, start: MongoOptions.Start, log: Logger
   ) throws(NebulaError) -> Opening {
-    let opening: Opening
+    var opening: Opening
     do throws(MongoFailure) {
       opening = try connect(settings, from: stored, start, log)
     } catch {
@@ -25,6 +25,8 @@ struct Opening: Sendable {
         "The stored position belongs to \(opening.position.cluster), but the URI leads to \(opening.cluster).",
         exit: .configuration)
     }
+    // Members may be exchanged one by one.
+    opening.position.cluster = opening.cluster
     return opening
   }
 
