@@ -4,7 +4,6 @@ public struct SHA256: Sendable {
   private var state: [UInt32] = [
     0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
   ]
-  private var schedule = [UInt32](repeating: 0, count: 64)
   private var block = [UInt8](repeating: 0, count: 64)
   private var filled = 0
   private var length: UInt64 = 0
@@ -79,7 +78,7 @@ public struct SHA256: Sendable {
   }
 
   private mutating func compress(_ bytes: UnsafeRawBufferPointer) {
-    schedule.withUnsafeMutableBufferPointer { w in
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { w in
       for i in 0..<16 { w[i] = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: i * 4, as: UInt32.self)) }
       for i in 16..<64 {
         let low = rotated(w[i - 15], 7) ^ rotated(w[i - 15], 18) ^ (w[i - 15] >> 3)

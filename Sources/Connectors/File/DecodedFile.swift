@@ -8,6 +8,8 @@ final class DecodedFile {
   var limit: UInt64
   /// Raw bytes read.
   private(set) var rawOffset: UInt64 = 0
+  /// Decoded bytes given out, or passed over by `seek`.
+  private(set) var offset: UInt64 = 0
   private let decompressor: Decompressor?
   private var input: [UInt8] = []
   private var inputTaken = 0
@@ -26,10 +28,17 @@ final class DecodedFile {
   func seek(to offset: UInt64) throws(NebulaError) {
     try file.seek(to: Int(offset))
     rawOffset = offset
+    self.offset = offset
   }
 
   /// Reads some bytes; 0 at the limit. Throws when compressed bytes end in the middle there.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(NebulaError) -> Int {
+    let count = try readDecoded(into: buffer)
+    offset += UInt64(count)
+    return count
+  }
+
+  private func readDecoded(into buffer: UnsafeMutableRawBufferPointer) throws(NebulaError) -> Int {
     guard let decompressor else { return try readRaw(into: buffer) }
     while decodedTaken == decoded.count {
       decoded.removeAll()
@@ -51,7 +60,7 @@ final class DecodedFile {
   private func decode(_ decompressor: Decompressor) throws(NebulaError) {
     let enough = 256 << 10
     try placed { () throws(NebulaError) in
-      try input.withUnsafeBytes { (bytes) throws(NebulaError) in
+      try input.withRaw { (bytes) throws(NebulaError) in
         let rest = UnsafeRawBufferPointer(rebasing: bytes[inputTaken...])
         inputTaken += try decompressor.write(rest, into: decoded, limit: enough)
       }
@@ -77,7 +86,7 @@ final class DecodedFile {
 
   private func readInput() throws(NebulaError) -> Bool {
     if input.count != 65_536 { input = [UInt8](repeating: 0, count: 65_536) }
-    let count = try input.withUnsafeMutableBytes { (bytes) throws(NebulaError) in try readRaw(into: bytes) }
+    let count = try input.withMutableRaw { (bytes) throws(NebulaError) in try readRaw(into: bytes) }
     if count < input.count { input.removeLast(input.count - count) }
     inputTaken = 0
     return count > 0

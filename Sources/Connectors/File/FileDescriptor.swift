@@ -79,6 +79,19 @@ final class FileDescriptor {
   }
 }
 
+extension [UInt8] {
+  /// `withUnsafeBytes` with a typed error.
+  func withRaw<R>(_ body: (UnsafeRawBufferPointer) throws(NebulaError) -> R) throws(NebulaError) -> R {
+    try withUnsafeBufferPointer { (bytes) throws(NebulaError) in try body(UnsafeRawBufferPointer(bytes)) }
+  }
+  /// `withUnsafeMutableBytes` with a typed error.
+  mutating func withMutableRaw<R>(
+    _ body: (UnsafeMutableRawBufferPointer) throws(NebulaError) -> R
+  ) throws(NebulaError) -> R {
+    try withUnsafeMutableBufferPointer { (bytes) throws(NebulaError) in try body(UnsafeMutableRawBufferPointer(bytes)) }
+  }
+}
+
 /// What a file is, without its content.
 struct FileStatus: Equatable {
   var device: UInt64

@@ -74,7 +74,8 @@ struct MarkJournal {
     return marks
   }
 
-  private func bytes(of mark: FilePosition.JournalMark) throws(NebulaError) -> [UInt8] {
+  private func bytes(of mark: FilePosition.JournalMark?) throws(NebulaError) -> [UInt8] {
+    guard let mark else { return [] }
     let path = "\(folder)/\(mark.name)"
     let whole = mark.name.contains("/") ? nil : try Folder.contents(of: path)
     guard let whole, whole.count >= Int(clamping: mark.length) else { throw missing(path) }
@@ -99,7 +100,7 @@ struct MarkJournal {
   }
 
   private mutating func start() throws(NebulaError) {
-    let old = try mark.map { (mark) throws(NebulaError) in try bytes(of: mark) } ?? []
+    let old = mark == nil ? [] : try bytes(of: mark)
     file = try FileDescriptor(opening: "\(folder)/\(newName)", O_WRONLY | O_CREAT | O_TRUNC)
     try Folder.sync(folder)
     mark = FilePosition.JournalMark(name: newName, length: 0, digest: "")
@@ -107,7 +108,7 @@ struct MarkJournal {
   }
 
   private mutating func write(_ bytes: [UInt8]) throws(NebulaError) {
-    try bytes.withUnsafeBytes { (raw) throws(NebulaError) in try file?.writeAll(raw) }
+    try bytes.withRaw { (raw) throws(NebulaError) in try file?.writeAll(raw) }
     hash.update(bytes)
     var copy = hash
     mark?.length += UInt64(bytes.count)

@@ -101,7 +101,7 @@ enum Folder {
   /// Writes a small file, durable with its name once its folder is synced.
   static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o600) throws(NebulaError) {
     let file = try FileDescriptor(opening: path, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
-    try bytes.withUnsafeBytes { (raw) throws(NebulaError) in try file.writeAll(raw) }
+    try bytes.withRaw { (raw) throws(NebulaError) in try file.writeAll(raw) }
     try file.sync()
     try file.close()
   }
