@@ -76,14 +76,7 @@ struct FileSourceOptions: ConnectorOptions {
       at: .init(path: name), exit: .configuration)
   }
 
-  /// The one byte that a delimiter or quote stands for.
-  private func byte(_ text: String) -> UInt8? {
-    if text == "\\t" || text.lowercased() == "tab" { return UInt8(ascii: "\t") }
-    let bytes = Array(text.utf8)
-    guard bytes.count == 1, bytes[0] < 0x80, bytes[0] != 0, bytes[0] != UInt8(ascii: "\n"), bytes[0] != UInt8(ascii: "\r")
-    else { return nil }
-    return bytes[0]
-  }
+  private func byte(_ text: String) -> UInt8? { CSVDelimiter(text)?.byte }
 
   /// The format of one file; nil when its name does not tell.
   func format(of path: String) -> FileFormat? {
