@@ -55,6 +55,9 @@ let destinationErrors: [ErrorSpecification] = [
   .init(.fileBadManifest, "A prepared epoch or manifest can't be read.", remedy: "Use the version that wrote it."),
 ]
 
+let permissionDenied = EACCES
+let notAFolder = ENOTDIR
+
 /// What a failed system call means. Disk full is retryable: room may be made while the pipeline waits.
 func systemError(_ number: Int32, _ doing: String, _ path: String) -> NebulaError {
   let reason = String(cString: strerror(number))

@@ -50,6 +50,8 @@ enum Folder {
     return names
   }
 
+  static func isWritable(_ path: String) -> Bool { access(path, W_OK | X_OK) == 0 }
+
   /// Removes a file; false when there was none.
   @discardableResult
   static func remove(_ path: String) throws(NebulaError) -> Bool {

@@ -6,12 +6,13 @@ final class EncodedPiece {
   let partition: String
   /// What a new file starts with: a CSV header.
   let header: [UInt8]
-  let bytes = OutputBuffer(capacity: 256 << 10)
+  let bytes: OutputBuffer
   /// Where each record ends.
   var ends: [Int] = []
-  init(_ partition: String, header: [UInt8]) {
+  init(_ partition: String, header: [UInt8], capacity: Int) {
     self.partition = partition
     self.header = header
+    bytes = OutputBuffer(capacity: capacity)
   }
 }
 
@@ -126,7 +127,7 @@ private struct PieceMap {
 
   private mutating func make(_ key: Key, _ time: Int64, _ namespace: Namespace) -> EncodedPiece {
     let folder = encoder.template.folder(namespace, time: time, pipeline: encoder.pipeline)
-    let piece = all.first { $0.partition == folder } ?? EncodedPiece(folder, header: header)
+    let piece = all.first { $0.partition == folder } ?? EncodedPiece(folder, header: header, capacity: all.isEmpty ? 1 << 20 : 4096)
     if !all.contains(where: { $0 === piece }) { all.append(piece) }
     byKey[key] = piece
     return piece
