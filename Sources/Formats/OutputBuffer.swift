@@ -1,0 +1,100 @@
+/// A growable run of bytes with one owner: what encoders append to and codecs write into. Not Sendable, no locks.
+public final class OutputBuffer {
+  @usableFromInline var base: UnsafeMutablePointer<UInt8>
+  @usableFromInline var used = 0
+  @usableFromInline var capacity: Int
+
+  /// Makes an empty buffer with room for `capacity` bytes.
+  public init(capacity: Int = 4096) {
+    self.capacity = max(capacity, 64)
+    base = .allocate(capacity: self.capacity)
+  }
+  deinit { base.deallocate() }
+
+  /// How many bytes there are.
+  @inlinable public var count: Int { used }
+  /// True when there are none.
+  @inlinable public var isEmpty: Bool { used == 0 }
+
+  /// Makes room for `additional` more bytes.
+  @inlinable public func reserve(_ additional: Int) {
+    if capacity &- used < additional { grow(by: additional) }
+  }
+  @usableFromInline @inline(never) func grow(by additional: Int) {
+    precondition(additional >= 0)
+    let larger = max(used + additional, capacity * 2)
+    let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
+    moved.update(from: base, count: used)
+    base.deallocate()
+    base = moved
+    capacity = larger
+  }
+
+  /// Appends one byte.
+  @inlinable public func append(_ byte: UInt8) {
+    reserve(1)
+    base[used] = byte
+    used &+= 1
+  }
+  /// Appends bytes.
+  @inlinable public func append(_ bytes: UnsafeRawBufferPointer) {
+    guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+    reserve(bytes.count)
+    UnsafeMutableRawPointer(base + used).copyMemory(from: source, byteCount: bytes.count)
+    used &+= bytes.count
+  }
+  /// Appends a literal.
+  @inlinable public func append(_ text: StaticString) {
+    append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+  /// Appends a text's UTF-8.
+  @inlinable public func append(utf8 text: String) {
+    var text = text
+    text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
+  }
+  /// Appends an array's bytes.
+  @inlinable public func append(_ bytes: [UInt8]) {
+    bytes.withUnsafeBytes { append($0) }
+  }
+  /// Appends another buffer's bytes.
+  @inlinable public func append(_ other: OutputBuffer) {
+    append(UnsafeRawBufferPointer(start: other.base, count: other.used))
+  }
+
+  /// Lends the bytes for the call.
+  @inlinable public func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+    try body(UnsafeRawBufferPointer(start: base, count: used))
+  }
+  /// Lends room for at least `minimum` bytes behind the end; `body` returns how many of them it wrote.
+  @inlinable public func withSpare<E: Error>(
+    minimum: Int, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Int
+  ) throws(E) {
+    reserve(minimum)
+    let room = capacity - used
+    let written = try body(UnsafeMutableRawBufferPointer(start: base + used, count: room))
+    precondition(written >= 0 && written <= room, "more written than there was room")
+    used += written
+  }
+
+  /// Drops everything behind the first `count` bytes: takes back a record that could not be written whole.
+  @inlinable public func truncate(to count: Int) {
+    precondition(count >= 0 && count <= used)
+    used = count
+  }
+  /// Drops the first `count` bytes and moves the rest to the front.
+  public func removeFirst(_ count: Int) {
+    precondition(count >= 0 && count <= used)
+    if count > 0, count < used { base.update(from: base + count, count: used - count) }
+    used -= count
+  }
+  /// Empties the buffer.
+  public func removeAll(keepingCapacity: Bool = true) {
+    used = 0
+    guard !keepingCapacity else { return }
+    base.deallocate()
+    capacity = 64
+    base = .allocate(capacity: capacity)
+  }
+  /// A copy of the bytes, for tests and small things.
+  public var array: [UInt8] { [UInt8](UnsafeRawBufferPointer(start: base, count: used)) }
+}
