@@ -98,7 +98,6 @@ class Api:
             return Response(404)
         session = self.world.sessions.of(request.headers)
         if method == "POST" and path == "/session/heartbeat":
-            session.until = max(session.until, time.time() + self.world.settings.session_validity_seconds)
             return envelope(None)
         if method == "POST" and path == "/session" and request.query.get("delete") == "true":
             self.world.close_session(session)

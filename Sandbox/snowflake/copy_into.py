@@ -94,8 +94,7 @@ class Copy:
             if not isinstance(value, bool):
                 raise SnowflakeError("001417", "22023", f"SQL compilation error:\ninvalid value for {name}")
             setattr(self, name.lower(), value)
-        if self.truncatecolumns or not self.enforce_length:
-            raise unsupported("TRUNCATECOLUMNS")
+        self.truncates = self.truncatecolumns or not self.enforce_length
         if given:
             raise SnowflakeError("001420", "22023", f"SQL compilation error:\ninvalid parameter '{next(iter(given))}'")
         if self.files is not None and len(self.files) > 1000:

@@ -12,6 +12,7 @@ from .exact_json import write_members
 from .lexer import column, literal, show_name
 from .rewrite import Environment, Rewriter, limited
 from .stages import decompressor
+from .types import text
 
 WHOLE = re.compile(r"json_extract\(j, '\$\.\"((?:[^\"\\']|\\.|'')*)\"'\)|json_extract_string\(j, '\$\.\"((?:[^\"\\']|\\.|'')*)\"'\)")
 RECOGNISED = {"NUMBER": ("100038", "Numeric value '{}' is not recognized"), "FLOAT": ("100038", "Numeric value '{}' is not recognized"),
@@ -149,6 +150,8 @@ class Loader:
             return f"sf_variant({expression}, {self.limit})" if variant else f"sf_variant(to_json({expression}), {self.limit})"
         if variant:
             from .rewrite import cast_text
+            if kind.name == "TEXT" and self.statement.truncates:
+                return f"left({cast_text(f'({expression})', text(), variant=True)}, {kind.length})"
             return cast_text(f"({expression})", kind, variant=True)
         return self._typed(expression, target)
 
@@ -237,6 +240,8 @@ class Loader:
 
     def _typed(self, expression, target):
         kind = target.type
+        if kind.name == "TEXT" and self.statement.truncates:
+            return f"left(CAST({expression} AS VARCHAR), {kind.length})"
         if kind.name == "TEXT":
             return f"sf_text(CAST({expression} AS VARCHAR), {kind.length})" if kind.length < 16777216 else f"CAST({expression} AS VARCHAR)"
         if kind.name == "BINARY":

@@ -133,7 +133,10 @@ class Engine:
         self.transactions.release(transaction)
 
     def abort(self, transaction):
-        """By SYSTEM$ABORT_TRANSACTION, or because it blocked somebody while idle."""
+        """Because it blocked somebody while idle."""
+        session = transaction.session
+        if session.transaction is transaction:
+            session.transaction, session.aborted = None, transaction.number
         self.rollback(transaction, "aborted")
 
     def _quietly(self, sql):

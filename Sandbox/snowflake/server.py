@@ -26,6 +26,8 @@ class Server:
         endpoints = world.stages.endpoints
         for location, name in (("S3", "s3"), ("AZURE", "azure"), ("GCS", "gcs")):
             endpoints[location] = f"http://127.0.0.1:{self.ports[name]}"
+            if location == "AZURE":
+                endpoints[location] += "/" + AzureStore.account
             if tls:
                 endpoints["tls" + location] = f"localhost:{self.ports['tls_' + name]}"
 
