@@ -33,7 +33,7 @@ struct CopyStatement: Sendable, Hashable {
       return "(SELECT \(Landing.definition.map(\.expression).joined(separator: ", ")) FROM \(location))"
     case .json(let columns):
       let list = columns.map { column in
-        let path = "$1:\(Identifier(exactly: column.field).quoted)"
+        let path = "$1:\(column.name.quoted)"
         return column.isSemiStructured ? path : "\(path)::\(column.type)"
       }
       return "(SELECT \(list.joined(separator: ", ")) FROM \(location))"

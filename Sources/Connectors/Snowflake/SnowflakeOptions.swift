@@ -54,11 +54,7 @@ public struct SnowflakeOptions: ConnectorOptions {
   var microBatchTimeout: Duration { .milliseconds(microBatchTimeoutMilliseconds) }
 
   /// Processors this process may use.
-  private static let cores: Int = {
-    var set = cpu_set_t()
-    guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return 2 }
-    return withUnsafeBytes(of: &set) { $0.reduce(0) { $0 + $1.nonzeroBitCount } }
-  }()
+  private static let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
   /// Every property, in the order of the docs.
   public static let fields: [Field<SnowflakeOptions>] = place + login + loading + notYet
@@ -128,7 +124,7 @@ public struct SnowflakeOptions: ConnectorOptions {
       "file_format", \.fileFormat, example: "JSON",
       "Format of the staged files; JSON for documents (always) and CSV for plain records when not set."),
     Field("compression_type", \.compressionType, "GZIP, ZSTD or NONE; ZSTD for JSON and GZIP for CSV when not set."),
-    Field("compression_level", \.compressionLevel, range: 0...19, "GZIP 0 to 9, ZSTD 1 to 19; 1 when not set."),
+    Field("compression_level", \.compressionLevel, "GZIP 0 to 9, ZSTD 1 to 19; 1 when not set."),
     Field("json", \.json, "How BSON documents are written: plain, or MongoDB's relaxed or canonical Extended JSON."),
     Field("stage_name", \.stageName, "The internal stage, created when missing."),
     Field("stage_prefix", \.stagePrefix, "The folder in the stage under which files are put; may be empty."),
