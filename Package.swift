@@ -57,6 +57,10 @@ let package = Package(
       ],
       path: "Sources/CLI", swiftSettings: settings),
 
+    // The door through which Python referees drive NebulaFormats; no product.
+    .executableTarget(
+      name: "nebula-formats-check", dependencies: ["NebulaCore", "NebulaFormats"], path: "Tests/FormatsCheck",
+      swiftSettings: settings),
     tests("ArchitectureTests"),
     tests("CoreTests", ["NebulaCore"]),
     tests("FormatsTests", ["NebulaCore", "NebulaFormats", "CNebulaKernels"]),
