@@ -1,5 +1,6 @@
 internal import NebulaCore
 internal import NebulaFormats
+internal import NebulaHTTP
 
 /// When a staged file is closed. A value, so that it is tested without files.
 struct RollRule: Sendable, Hashable {
@@ -89,7 +90,7 @@ final class FileWriter: @unchecked Sendable {
       while at < end, records < rule.maxRecords {
         let index = selection[at]
         at += 1
-        do {
+        do throws(NebulaError) {
           try encoder.append(index, of: batch, bytes)
           records += 1
         } catch {
@@ -112,7 +113,7 @@ final class FileWriter: @unchecked Sendable {
   /// Ends the file: what is uploaded, and its digest.
   func finish() async throws -> (body: StagedBody, bytes: Int) {
     try flush()
-    let compressor = try compressor ?? compressors.take()
+    let compressor = try taken()
     try compressor.finish(into: scratch)
     compressors.giveBack(compressor)
     self.compressor = nil
@@ -130,8 +131,7 @@ final class FileWriter: @unchecked Sendable {
   private func flush() throws(NebulaError) {
     let rows = encoder.rows
     guard !rows.isEmpty else { return }
-    let compressor = try compressor ?? compressors.take()
-    self.compressor = compressor
+    let compressor = try taken()
     let wasHuge = rows.count > 2 << 20
     try rows.withBytes { (bytes) throws(NebulaError) in
       // In pieces, so that what the codec gives out never needs much room.
@@ -143,6 +143,13 @@ final class FileWriter: @unchecked Sendable {
       }
     }
     rows.removeAll(keepingCapacity: !wasHuge)
+  }
+
+  private func taken() throws(NebulaError) -> Compressor {
+    if let compressor { return compressor }
+    let fresh = try compressors.take()
+    compressor = fresh
+    return fresh
   }
 
   private func drain() throws(NebulaError) {
@@ -162,6 +169,9 @@ final class CompressorShelf: Sendable {
     self.level = level
   }
 
-  func take() throws(NebulaError) -> Compressor { try free.pop() ?? Compressor(codec, level: level) }
+  func take() throws(NebulaError) -> Compressor {
+    if let idle = free.pop() { return idle }
+    return try Compressor(codec, level: level)
+  }
   func giveBack(_ compressor: Compressor) { free.push(compressor) }
 }

@@ -56,7 +56,12 @@ actor Session {
 
   /// The result of a statement; `trying` says in words what it does, `grant` what would permit it.
   func query(_ sql: String, trying: String, grant: String? = nil) async throws -> QueryResult {
-    try await ResultReader(http: wire.http, clock: wire.clock).read(try await succeed(sql, trying: trying, grant: grant))
+    try await result(of: try await succeed(sql, trying: trying, grant: grant))
+  }
+
+  /// The rows of an answer.
+  func result(of envelope: Envelope) async throws -> QueryResult {
+    try await ResultReader(http: wire.http, clock: wire.clock).read(envelope)
   }
 
   /// Runs a statement of which only success counts.
