@@ -20,7 +20,9 @@ public struct PipelineSettings: Sendable, Hashable {
 
 /// What a run has done so far.
 public struct PipelineProgress: Sendable, Hashable {
-  /// Records pulled from the source, rejected and filtered ones included.
+  /// Records pulled from the source, also those that are read a second time after an error.
+  public var pulled: UInt64 = 0
+  /// Records of epochs that have a receipt: committed + rejected + filtered.
   public var read: UInt64 = 0
   /// Fates of the records of epochs that have a receipt.
   public var counts = RecordCounts()

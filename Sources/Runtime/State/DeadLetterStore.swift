@@ -9,6 +9,7 @@ public protocol DeadLetterStore: DeadLetterSink {
   func publish(_ file: DeadLetterFile) async throws
   /// Forgets an epoch that was aborted or dropped.
   func discard(_ epoch: EpochID) async throws
-  /// Removes hidden files that `files` does not name.
-  func sweep(keeping files: [DeadLetterFile]) async throws
+  /// Removes hidden files that `files` does not name, of epochs of `generation` or older. Never newer ones: a stalled
+  /// writer that wakes during its start would else remove what its successor is about to name in an intent.
+  func sweep(keeping files: [DeadLetterFile], through generation: UInt64) async throws
 }
