@@ -1,5 +1,5 @@
 /// A connector's settings as they were written, each with its place: text until the specification gives it a type.
-public struct Properties: Sendable, Hashable {
+public struct Properties: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// In the order in which they were written.
   public private(set) var entries: [Entry] = []
 
@@ -11,8 +11,11 @@ public struct Properties: Sendable, Hashable {
     public var value: PropertyValue
   }
 
+  /// No settings.
+  public init() {}
+
   /// Makes settings from plain texts, for tests and programs; the place is the name.
-  public init(_ texts: KeyValuePairs<String, String> = [:]) {
+  public init(dictionaryLiteral texts: (String, String)...) {
     for (name, text) in texts { self[name] = .scalar(text, at: .init(path: name)) }
   }
 
