@@ -238,6 +238,18 @@ def test_comparison_is_type_bracketed(db):
         assert found({"$type": "number"}) == by_bytes([float("nan"), -5, 2.5, Decimal128("3"), Int64(2**40)])
 
 
+def test_pages_by_id_within_a_type(db):
+    db.c.insert_many([{"_id": value, "v": 1} for value in EVERY_TYPE_IN_ORDER + list(range(100, 400))])
+    read, last = [], -5
+    while page := list(db.c.find({"_id": {"$gt": last, "$type": "number"}, "v": 1}).sort("_id", 1).limit(50)):
+        read += page
+        last = page[-1]["_id"]
+    assert by_bytes(d["_id"] for d in read) == by_bytes([2.5, Decimal128("3"), *range(100, 400), Int64(2**40)])
+    assert [d["_id"] for d in db.c.find({"$and": [{"_id": {"$gte": 390}}, {"_id": {"$lt": 392}}]})] == [390, 391]
+    assert db.c.find_one({"_id": {}}) == {"_id": {}, "v": 1}
+    assert db.c.count_documents({"_id": {"$nin": [1]}, "$or": [{"_id": "a"}, {"_id": 390}]}) == 2
+
+
 def test_min_and_max_with_a_hint_cross_the_brackets(db):
     db.c.insert_many([{"_id": value} for value in EVERY_TYPE_IN_ORDER])
     found = [d["_id"] for d in db.c.find().min([("_id", 2.5)]).max([("_id", b"")]).hint([("_id", 1)])]
@@ -722,6 +734,13 @@ def test_generated_events_are_distinct_seeded_and_sized(start):
     kept = one.client(document_class=RawBSONDocument).shop.orders
     assert [d.raw for d in kept.find()] == [e["fullDocument"].raw for e in read[0]]
     assert one.client().shop.orders.update_one({"_id": read[0][5]["documentKey"]["_id"]}, {"$set": {"v": 1}}).modified_count
+
+
+def test_the_measurement_reads_each_event_once():
+    run = subprocess.run([sys.executable, "-m", "Sandbox.mongo.measure", "--events", "5000", "--documents", "5000"],
+                         cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "distinct tokens: 5000" in run.stdout
 
 
 def test_lazy_documents_behave_as_kept_ones(client, db):
