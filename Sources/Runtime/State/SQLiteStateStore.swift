@@ -1,6 +1,6 @@
 public import NebulaCore
 
-/// Keeps a pipeline's state in one SQLite file (DESIGN §5, invariants 1, 2 and 7a).
+/// Keeps a pipeline's state in one SQLite file (docs/design.md).
 ///
 /// Every write is one transaction that takes the write lock first, then compares the lease's generation and the tail.
 /// Each commit is synced to disk before it returns.
