@@ -189,7 +189,7 @@ def around(rule, answer):
     action, delay = rule.action, float(rule.get("delay_ms", 1000)) / 1000
     if action == "status":
         headers = {"Retry-After": str(rule.get("retry_after"))} if rule.get("retry_after") is not None else {}
-        return Response(int(rule.get("status", 503)), b"", headers)
+        return Response(int(rule.get("status", 503)), rule.get("body", "").encode(), headers)
     if action == "close":
         raise Closed()
     if action == "stall":

@@ -33,15 +33,7 @@ class Copy:
         cursor.expect("INTO")
         if cursor.peek is not None and cursor.peek.kind == "stage":
             raise unsupported("COPY INTO a stage")
-        if cursor.looks("IDENTIFIER", "(") and cursor.tokens[cursor.at + 2].text == "?":
-            from .lexer import tokens_of
-            cursor.at += 4
-            inner = Cursor(tokens_of(call.bindings["1"]["value"]))
-            environment = call.environment(None)
-            self.table, self.full = environment.lookup(inner.name())
-            call.session.require("INSERT", "table", self.full[2])
-        else:
-            self.table, self.full = target_of(call, "INSERT")
+        self.table, self.full = target_of(call, "INSERT")
         self.listed = cursor.looks("(")
         self.columns = column_list(call, self.table, cursor.parenthesised()) if self.listed else self.table.columns
         cursor.expect("FROM")
