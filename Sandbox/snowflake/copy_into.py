@@ -152,11 +152,11 @@ def _load(call, statement, work):
     stages, table = call.world.stages, statement.table
     work.wrote(table.physical)
     work.wrote("sf_loads")
-    rows, pending = [], []
+    rows, pending, identify = [], [], _hash if call.settings.strict_digest else (lambda staged: staged.md5)
     known = dict(work.execute(f"SELECT file || '\x01' || hash, status FROM sf_loads WHERE table_number = {table.number} "
                               f"AND {work.visible}").fetchall())
     for staged in statement.chosen(stages):
-        identity = f"{statement.stage.number}/{staged.name}\x01{_hash(staged)}"
+        identity = f"{statement.stage.number}/{staged.name}\x01{identify(staged)}"
         if not statement.force and known.get(identity) in ("LOADED", "PARTIALLY_LOADED"):
             if statement.files is not None:
                 rows.append((staged, (_shown(call, statement, staged), "LOAD_SKIPPED", 0, 0, 1, 1, "File was loaded before.",
@@ -174,7 +174,7 @@ def _load(call, statement, work):
         state = row[0]
         if state != "LOAD_FAILED":
             work.execute(f"INSERT INTO sf_loads VALUES ({table.number}, {literal(f'{statement.stage.number}/{staged.name}')}, "
-                         f"{literal(_hash(staged))}, {literal(state)}, {row[1]}, {row[2]}, {staged.size}, "
+                         f"{literal(identify(staged))}, {literal(state)}, {row[1]}, {row[2]}, {staged.size}, "
                          f"CAST(now() AS TIMESTAMP), {literal(row[5]) if row[5] else 'NULL'}, {row[4]}, {work.transaction.number}, NULL)")
     order = {s.name: i for i, s in enumerate(statement.chosen(stages))} if statement.files else None
     if order:

@@ -912,7 +912,7 @@ class TestAdbc:
     def test_bulk_load(self, standin, adbc, run):
         """Parquet through a stage and COPY, as the driver does it by itself."""
         import pyarrow
-        standin.control("settings", {"default_location": "LOCAL_FS"})
+        standin.control("settings", {"default_location": "GCS", "gcs_presigned": True, "endpoint_style": "url", "strict_digest": False})
         table = name()
         with adbc.cursor() as cursor:
             cursor.adbc_ingest(table, pyarrow.table({"ID": list(range(5000)), "S": [f"s{i}" for i in range(5000)]}), mode="create")
