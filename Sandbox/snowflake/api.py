@@ -30,6 +30,7 @@ class Api:
     def handle(self, request):
         if request.raw_path.startswith("/sandbox/"):
             return self.control.handle(request)
+        self.world.wait_while_stalled()
         body = request.body()
         if request.headers.get("content-encoding") == "gzip" or body[:2] == b"\x1f\x8b":
             body = gzip.decompress(body)

@@ -59,7 +59,8 @@ class Plain:
                     continue
                 if inflate is None:
                     inflate = decompressor(kind, staged.name, chunk)
-                out(inflate(chunk))
+                for start in range(0, len(chunk), 1 << 16):       # small steps: a step may inflate a thousandfold
+                    out(inflate(chunk[start:start + (1 << 16)]))
             if inflate is not None:
                 out(inflate(None))
         self.lines += 1 if tail else 0

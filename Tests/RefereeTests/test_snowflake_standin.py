@@ -864,6 +864,33 @@ class TestCopy:
         assert pyarrow.parquet.read_table(made["path"]).column("V").to_pylist() == ['{"x":1}']
 
 
+class TestControl:
+    def test_stall(self, standin):
+        bare = standin.bare()
+        standin.control("stall", {"seconds": 1.5})
+        start = time.monotonic()
+        assert bare.rows("SELECT 1") == [["1"]]
+        assert time.monotonic() - start > 1
+
+    def test_sabotage(self, standin, run):
+        table = name()
+        run(f"CREATE TABLE {table} (A INT)")
+        run(f"INSERT INTO {table} VALUES (1), (2), (3)")
+        standin.control("sabotage", {"sabotage": "delete", "table": f"DB.SCH.{table}"})
+        standin.control("sabotage", {"sabotage": "double", "table": f"DB.SCH.{table}"})
+        assert sorted(run(f"SELECT A FROM {table}")) == [(2,), (3,), (3,)]
+
+    def test_a_zombie_that_was_aborted_can_be_left_unwarned(self, standin, run, fence):
+        """aborted_transaction=silent: what comes after an abort is carried out as if there had been no transaction."""
+        standin.control("settings", {"aborted_transaction": "silent"})
+        bare = standin.bare()
+        bare.rows("BEGIN NAME Z"), bare.rows(f"UPDATE {fence} SET G = 1")
+        number = next(r[0] for r in run("SHOW TRANSACTIONS") if r[3] == "Z")
+        run(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")
+        bare.rows(f"INSERT INTO {fence} VALUES ('zombie', 0)"), bare.rows("COMMIT")
+        assert sorted(run(f"SELECT P, G FROM {fence}")) == [("p", 0), ("zombie", 0)]
+
+
 # --- death of the stand-in itself
 
 def test_what_was_not_committed_is_gone_after_a_restart(tmp_path):
