@@ -10,6 +10,7 @@ public struct PipelineOptions: ConnectorOptions {
   var retryFor: Duration = .seconds(15 * 60)
   var idleCheckpointInterval: Duration = .seconds(10)
   var shutdownDeadline: Duration = .seconds(30)
+  var leaseDuration: Duration = .seconds(30)
   /// All defaults.
   public init() {}
 
@@ -35,6 +36,9 @@ public struct PipelineOptions: ConnectorOptions {
     Field(
       "shutdown_deadline", \.shutdownDeadline, range: .zero...(.seconds(3600)),
       "How long a clean end may take after SIGTERM or SIGINT."),
+    Field(
+      "lease_duration", \.leaseDuration, range: .milliseconds(500)...(.seconds(3600)),
+      "How long a process that can't be reached keeps the pipeline; it renews three times as often."),
   ]
 
   /// As the pipeline wants them.
