@@ -51,8 +51,8 @@ public struct ConfigurationLoader {
     let state = request.stateDirectory ?? sections["state"].flatMap { stateDirectory($0) }
     guard let source, let destination else { return nil }
     var configuration = Configuration(
-      name: written ?? "", source: source, destination: destination, settings: settings, stateDirectory: "",
-      redactor: Redactor(secrets: secrets))
+      name: written ?? "", source: source, destination: destination, settings: settings.settings,
+      stateDirectory: "", redactor: Redactor(secrets: secrets))
     if written == nil { configuration.name = PipelineName.standard(for: configuration.identity) }
     configuration.stateDirectory = StateDirectory.find(
       state, pipeline: configuration.name, environment: request.environment)
@@ -144,16 +144,16 @@ public struct ConfigurationLoader {
     }
   }
 
-  private mutating func settings(_ section: PropertyValue?) -> PipelineSettings {
+  private mutating func settings(_ section: PropertyValue?) -> PipelineOptions {
     let properties = map(section, "pipeline")
     let specification = ConnectorSpecification(
       name: "pipeline", role: .source, summary: "", properties: PipelineOptions.fields.map(\.specification))
     let problems = specification.problems(with: properties, at: "pipeline")
     errors += problems
-    guard problems.isEmpty else { return PipelineSettings() }
-    do throws(NebulaError) { return try PipelineOptions(decoding: properties).settings } catch {
+    guard problems.isEmpty else { return PipelineOptions() }
+    do throws(NebulaError) { return try PipelineOptions(decoding: properties) } catch {
       errors.append(error)
-      return PipelineSettings()
+      return PipelineOptions()
     }
   }
 
