@@ -57,7 +57,8 @@ import Testing
   @Test func createOnlyNeverReplaces() async throws {
     _ = try await store.put(ObjectUpload(key: "once", body: bytes("first")))
     #expect(try await store.put(ObjectUpload(key: "once", body: bytes("first"))).wasThere)
-    #expect(try await failure { try await store.put(ObjectUpload(key: "once", body: bytes("FIRST"))) }.code == .objectsExists)
+    #expect(
+      try await failure { try await store.put(ObjectUpload(key: "once", body: bytes("FIRST"))) }.code == .objectsExists)
     #expect(try content("once") == "first")
     _ = try await store.put(ObjectUpload(key: "once", body: bytes("second"), createOnly: false))
     #expect(try content("once") == "second")

@@ -80,7 +80,9 @@ extension StoreTests {
     }
 
     @Test func credentialsAreNotPrinted() {
-      for text in ["\(Stand.s3)", String(reflecting: Stand.s3), "\(Stand.sas)", "\(Stand.bearer)", String(reflecting: Stand.sas)] {
+      for text in [
+        "\(Stand.s3)", String(reflecting: Stand.s3), "\(Stand.sas)", "\(Stand.bearer)", String(reflecting: Stand.sas),
+      ] {
         #expect(!text.contains("wJalr") && !text.contains("SECRET"))
       }
     }
@@ -93,7 +95,8 @@ extension StoreTests {
     @Test func presignedAddresses() async throws {
       let url = stand.server.url("/gcs/bucket/signed%20key?X-Goog-Signature=SECRET&x=1")
       let store = stand.gcs(credentials: .presigned(url: url))
-      _ = try await store.put(ObjectUpload(key: "signed key", body: bytes("x"), metadata: ["a": "1"], createOnly: false))
+      _ = try await store.put(
+        ObjectUpload(key: "signed key", body: bytes("x"), metadata: ["a": "1"], createOnly: false))
       #expect(try await stand.objects()["/gcs/bucket/signed key"]?["x-goog-meta-a"] == "1")
       #expect(try await failure { try await store.head("signed key") }.code == .objectsNotSupported)
       #expect(try await failure { try await store.delete("signed key") }.code == .objectsNotSupported)
@@ -110,7 +113,8 @@ extension StoreTests {
       try await stand.fail("PUT", n: 2, status: 403, code: "AccessDenied")
       _ = try await store.put(ObjectUpload(key: "k", body: bytes("x")))
       try await stand.fail("PUT", n: 9, status: 403, code: "AccessDenied")
-      #expect(try await failure { try await store.put(ObjectUpload(key: "l", body: bytes("x"))) }.code == .objectsDenied)
+      #expect(
+        try await failure { try await store.put(ObjectUpload(key: "l", body: bytes("x"))) }.code == .objectsDenied)
       #expect(try await stand.log().count == 6)
     }
   }

@@ -40,10 +40,12 @@ final class Stand: Sendable {
     headers: JSONValue = [:]
   ) async throws {
     try await control([
-      "fail": [[
-        "match": .string(match), "n": .integer(n), "status": .integer(status), "code": .string(code),
-        "after": .bool(after), "drop": .bool(drop), "headers": headers,
-      ]]
+      "fail": [
+        [
+          "match": .string(match), "n": .integer(n), "status": .integer(status), "code": .string(code),
+          "after": .bool(after), "drop": .bool(drop), "headers": headers,
+        ]
+      ]
     ])
   }
 
@@ -57,7 +59,9 @@ final class Stand: Sendable {
     return (log.array ?? []).map { "\($0["method"]?.string ?? "") \($0["path"]?.string ?? "")" }
   }
 
-  func context(secure: Bool = false, attempts: Int = 4, threshold: Int = 1 << 20, part: Int = 300_000) -> ObjectStoreContext {
+  func context(secure: Bool = false, attempts: Int = 4, threshold: Int = 1 << 20, part: Int = 300_000)
+    -> ObjectStoreContext
+  {
     let clock = Timekeeper(
       monotonic: { .zero }, wall: { Int64(Date().timeIntervalSince1970 * 1000) },
       sleep: { wait in
@@ -70,7 +74,8 @@ final class Stand: Sendable {
   }
 
   func s3(
-    bucket: String = "bucket", region: String = "us-east-1", credentials: S3Credentials = Stand.s3, secure: Bool = false,
+    bucket: String = "bucket", region: String = "us-east-1", credentials: S3Credentials = Stand.s3,
+    secure: Bool = false,
     attempts: Int = 4
   ) -> S3ObjectStore {
     let endPoint = secure ? "https://127.0.0.1:\(server.port("secure"))" : "http://127.0.0.1:\(server.port())"
