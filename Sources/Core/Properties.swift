@@ -23,6 +23,11 @@ public struct Properties: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     for (name, text) in texts { self[name] = .scalar(text, at: .init(path: name)) }
   }
 
+  /// The same, where the type must be said.
+  public init(_ texts: KeyValuePairs<String, String>) {
+    for (name, text) in texts { self[name] = .scalar(text, at: .init(path: name)) }
+  }
+
   /// Makes settings from the entries of a map.
   public init(_ entries: [Entry]) { self.entries = entries }
 

@@ -31,6 +31,8 @@ public let configurationErrors: [ErrorSpecification] = [
 public struct ConfigurationProblems: Error, Sendable {
   /// At least one.
   public let errors: [NebulaError]
+  /// Makes problems of at least one error.
+  public init(errors: [NebulaError]) { self.errors = errors }
 }
 
 func configurationError(
