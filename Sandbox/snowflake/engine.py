@@ -113,6 +113,7 @@ class Engine:
     # --- the end of transactions
 
     def commit(self, transaction):
+        self.transactions.committing(transaction)
         with self.commits:
             if transaction.recorded:
                 self.run(f"DELETE FROM sf_open WHERE number = {transaction.number}")

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import random
 import threading
 import time
 import uuid
@@ -889,6 +890,72 @@ class TestControl:
         run(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")
         bare.rows(f"INSERT INTO {fence} VALUES ('zombie', 0)"), bare.rows("COMMIT")
         assert sorted(run(f"SELECT P, G FROM {fence}")) == [("p", 0), ("zombie", 0)]
+
+
+# --- many writers, many deaths
+
+def test_random_writers_commit_each_epoch_once(standin, run):
+    """Six writers fence, COPY, write a ledger row and commit, while sessions vanish, close and are aborted:
+    whoever was told that COMMIT succeeded finds the epoch, whole and once."""
+    count, rows = 40, 50
+    fence, ledger, table, stage = name("F"), name("L"), name("T"), name("S")
+    for sql in (f"CREATE TABLE {fence} (G INT)", f"INSERT INTO {fence} VALUES (0)", f"CREATE TABLE {ledger} (E VARCHAR)",
+                f"CREATE TABLE {table} (V VARIANT)", f"CREATE STAGE {stage}"):
+        run(sql)
+    standin.control("stage", {"stage": f"DB.SCH.{stage}", "location": "LOCAL_FS"})
+    folder = standin.bare().query(f"PUT file:///x @{stage}")["data"]["stageInfo"]["location"]
+    for i in range(count):
+        with open(f"{folder}/{i}.json", "w") as file:
+            file.writelines(f'{{"i":{i},"j":{j}}}\n' for j in range(rows))
+    done, told, refused, lock, stop = set(), [], set(), threading.Lock(), threading.Event()
+
+    def epoch(i, bare, seed):
+        for sql in ("BEGIN", f"UPDATE {fence} SET G = G + 1", f"SELECT COUNT(*) FROM {ledger} WHERE E = '{i}'",
+                    f"COPY INTO {table} FROM @{stage} FILES = ('{i}.json') FILE_FORMAT = (TYPE = JSON)",
+                    f"INSERT INTO {ledger} SELECT '{i}' FROM {fence}", "COMMIT"):
+            dice = seed.random()
+            if dice < 0.03:
+                return                                       # vanishes; the transaction stays
+            if dice < 0.05:
+                bare.post("/session?delete=true", token=bare.token)
+                return
+            if dice < 0.08:
+                for transaction in standin.control("transactions")["transactions"][:1]:
+                    standin.control("abort-transaction", {"id": transaction["id"]})
+            answer = bare.query(sql)
+            if not answer["success"]:
+                refused.add(answer["code"])
+                return bare.query("ROLLBACK")
+            if sql.startswith("SELECT") and answer["data"]["rowset"] != [["0"]]:
+                done.add(i)
+                return bare.query("ROLLBACK")
+        with lock:
+            told.append(i)
+            done.add(i)
+
+    def writer(seed):
+        seed = random.Random(seed)
+        while left := [i for i in range(count) if i not in done]:
+            epoch(seed.choice(left), standin.bare(), seed)
+
+    def reaper():
+        while not stop.wait(0.2):
+            standin.control("age-transactions", {"seconds": 400})
+
+    reaping = in_thread(reaper)
+    try:
+        for wait in [in_thread(lambda s=s: writer(s)) for s in range(6)]:
+            wait(120)
+    finally:
+        stop.set()
+        reaping()
+    for transaction in standin.control("transactions")["transactions"]:
+        standin.control("abort-transaction", {"id": transaction["id"]})
+    assert refused <= {"000665", "000604", "390111"}
+    assert run(f"SELECT COUNT(*), COUNT(DISTINCT E) FROM {ledger}") == [(count, count)]
+    assert len(told) == len(set(told)) and set(told) <= {int(e) for (e,) in run(f"SELECT E FROM {ledger}")}
+    assert run(f"SELECT COUNT(*), COUNT(DISTINCT V:i::INT * 1000 + V:j::INT) FROM {table}") == [(count * rows, count * rows)]
+    assert run(f"SELECT G FROM {fence}") == [(count,)]
 
 
 # --- death of the stand-in itself
