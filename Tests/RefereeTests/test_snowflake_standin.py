@@ -958,6 +958,30 @@ def test_random_writers_commit_each_epoch_once(standin, run):
     assert run(f"SELECT G FROM {fence}") == [(count,)]
 
 
+def test_commit_and_abort_exclude_each_other():
+    """An idle holder is aborted for its waiter, but not while it commits; what was aborted can't commit."""
+    import sys
+    import types
+    sys.path.insert(0, str(ROOT))
+    from Sandbox.snowflake.errors import SnowflakeError
+    from Sandbox.snowflake.settings import Settings
+    from Sandbox.snowflake.transactions import Transactions
+    transactions, ended = Transactions(Settings()), []
+    transactions.abort = ended.append
+    query = types.SimpleNamespace(session=types.SimpleNamespace(parameter=lambda name: 1), canceled=False, id="q", status="")
+    holder, waiter = transactions.begin(None), transactions.begin(None)
+    transactions.lock(holder, 1, "FENCE", query)
+    assert transactions.claim(holder, "committing", lambda: None)
+    holder.last_used = 0
+    with pytest.raises(SnowflakeError) as found:
+        transactions.lock(waiter, 1, "FENCE", query)
+    assert found.value.code == "000625" and not ended
+    assert not transactions.claim(holder, "aborted", lambda: None)
+    assert transactions.claim(waiter, "aborted", lambda: None)
+    with pytest.raises(SnowflakeError):
+        transactions.committing(waiter)
+
+
 # --- death of the stand-in itself
 
 def test_what_was_not_committed_is_gone_after_a_restart(tmp_path):
