@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS sf_probe (nothing INTEGER);
 
 
 class Engine:
-    def __init__(self, path, transactions, memory="2GB", threads=None):
+    def __init__(self, path, transactions, memory="4GB", threads=None):
         config = {"memory_limit": memory, "preserve_insertion_order": "true"}
         if threads:
             config["threads"] = threads

@@ -784,6 +784,16 @@ class TestCopy:
         assert row[1:4] == ("PARTIALLY_LOADED", 2, 1) and row[5] == 1
         assert run(f"SELECT COUNT(*) FROM {table}") == [(1,)]
 
+    def test_not_a_number_is_not_json(self, run, put, stage):
+        table = name()
+        run(f"CREATE TABLE {table} (V VARIANT)")
+        put("n.json", '{"a":"NaN"}\n'), put("bad.json", '{"a":NaN}\n')
+        copy = f"COPY INTO {table} FROM @{stage} FILES = ('{{}}') FILE_FORMAT = (TYPE = JSON)"
+        assert run(copy.format("n.json"))[0][1] == "LOADED"
+        with pytest.raises(Error) as found:
+            run(copy.format("bad.json"))
+        assert found.value.errno == 100069
+
     CSV = "FILE_FORMAT = (TYPE = CSV FIELD_OPTIONALLY_ENCLOSED_BY = '\"' ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () {})"
 
     def test_csv(self, run, put, stage):
