@@ -6,13 +6,13 @@ internal import NebulaObjectStores
 public actor SnowflakeDestination: Destination {
   private let options: SnowflakeOptions
   private let context: ConnectorContext
-  private let pool: SessionPool
+  let pool: SessionPool
   private let http: HTTPClient
-  private let stage: Stage
+  let stage: Stage
   private let spool: Spool
   private let registry: TableRegistry
   private let ledger: Ledger
-  private let fence: Fence
+  let fence: Fence
   private let slots: Slots
   private let folder: String
   private var committer: Committer?
