@@ -27,8 +27,8 @@ class Objects:
     def path(self):
         return os.path.join(self.folder, uuid.uuid4().hex)
 
-    def put(self, key, path, meta, location, md5=None):
-        """Takes over the file at `path` (written with `self.path()`)."""
+    def put(self, key, path, meta, location, md5=None, create_only=False):
+        """Takes over the file at `path` (written with `self.path()`); None when it may not replace what is there."""
         if md5 is None:
             digest = hashlib.md5()
             with open(path, "rb") as file:
@@ -41,7 +41,11 @@ class Objects:
                        "modified": thing.modified}, file)
         with self.lock:
             old = self.by_key.get(key)
-            self.by_key[key] = thing
+            if old is None or not create_only:
+                self.by_key[key] = thing
+        if old is not None and create_only:
+            self._erase(thing)
+            return None
         if old is not None:
             self._erase(old)
         return thing

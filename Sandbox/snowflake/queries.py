@@ -26,6 +26,7 @@ class Query:
         self.result, self.error, self.data = None, None, None      # data: the answer, made once
         self.tag = session.parameter("QUERY_TAG")
         self.children = []
+        self.bound = None         # the transaction of a statement that is applied late
 
     def cancel(self):
         self.canceled = True
@@ -51,6 +52,9 @@ class Queries:
                 self.by_request[request_id] = query
             self.by_id[query.id] = query
             self._forget()
+            if delay and session.transaction is not None:
+                query.bound = session.transaction
+                query.bound.pending += 1
         threading.Thread(target=self._run, args=(query, delay), daemon=True).start()
         return query, True
 
@@ -64,6 +68,8 @@ class Queries:
         if delay:
             time.sleep(delay)
         self.perform(query)
+        if query.bound is not None:
+            query.bound.pending -= 1
 
     def perform(self, query):
         try:

@@ -26,11 +26,14 @@ class Server:
         endpoints = world.stages.endpoints
         for location, name in (("S3", "s3"), ("AZURE", "azure"), ("GCS", "gcs")):
             endpoints[location] = f"http://127.0.0.1:{self.ports[name]}"
+            if location == "AZURE":
+                endpoints[location] += "/" + AzureStore.account
             if tls:
                 endpoints["tls" + location] = f"localhost:{self.ports['tls_' + name]}"
 
     def _with_faults(self, service, store):
         def handle(request):
+            self.world.wait_while_stalled()
             rule = self.world.faults.take(service, request.method, request.target)
             return store.handle(request) if rule is None else around(rule, lambda: store.handle(request))
         return handle

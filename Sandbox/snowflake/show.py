@@ -252,19 +252,10 @@ def abort(world, number_):
         transaction = transactions.open.get(number_)
         if transaction is None:
             return f"Transaction id {number_} does not exist."
-        transaction.state = "aborted"
         session = transaction.session
-        for query in world.queries.running():
-            if query.session is session and query.transaction is transaction:
-                query.cancel()
-        transactions.wake()
-    for _ in range(200):
-        if not transaction.running:
-            break
-        world.sleep(0.02)
+    world.end(transaction, "aborted")
     if session.transaction is transaction:
         session.transaction, session.aborted = None, transaction.number
-    world.engine.abort(transaction)
     return f"Aborted transaction id {number_}."
 
 

@@ -1,6 +1,7 @@
 """The statement recogniser: which words start a statement, and what it then does."""
 import contextlib
-import time
+
+import duckdb
 
 from . import copy_into, ddl, dml, show, stages
 from .errors import SnowflakeError, syntax_error, transaction_aborted, unsupported
@@ -61,15 +62,29 @@ class Statements:
         if handler is None:
             raise syntax_error("unexpected", tokens[0].text)
         call = Call(self.world, query, tokens)
+        if query.body.get("describeOnly") and handler is not select:
+            return Result([], [], 0x1000)
         transaction = query.transaction = session.transaction
-        if transaction is not None:
-            transaction.running += 1
+        if transaction is None:
+            return handler(call)
+        if word in ("COMMIT", "ROLLBACK"):
+            return handler(call)                  # they end it, under its own claim
+        if transaction.failed:
+            raise SnowflakeError("000664", "57014", f"Transaction {transaction.number} was aborted by an earlier error; "
+                                 "COMMIT or ROLLBACK is needed.")
+        if not self.world.transactions.enter(transaction):
+            session.transaction = None
+            raise transaction_aborted(transaction.number)
         try:
             return handler(call)
+        except (SnowflakeError, duckdb.Error):
+            if session.transaction is transaction and session.parameter("TRANSACTION_ABORT_ON_ERROR"):
+                transaction.failed = True
+            raise
         finally:
-            if transaction is not None:
-                transaction.running -= 1
-                transaction.last_used = time.time()
+            self.world.transactions.leave(transaction)
+            if transaction.failed and transaction.state == "running":
+                self.world.end(transaction, "rolled_back")
 
 
 class Call:
@@ -80,17 +95,19 @@ class Call:
         self.tokens, self.cursor = tokens, Cursor(tokens, query.sql)
         self.catalog, self.engine, self.settings = world.catalog, world.engine, world.settings
         self.bindings = query.body.get("bindings")
+        self.cursor.bound = lambda: self.bindings["1"]["value"]
 
     @contextlib.contextmanager
     def writing(self):
         """The transaction of a DML statement: the session's, or one of its own."""
         session, implicit = self.session, False
-        transaction = session.transaction
+        transaction = already = session.transaction
         if transaction is None:
             implicit = bool(session.parameter("AUTOCOMMIT"))
             transaction = self.world.transactions.begin(session, implicit=implicit)
             if not implicit:
                 session.transaction = transaction
+                self.world.transactions.enter(transaction)
         self.query.transaction = transaction
         try:
             yield transaction
@@ -98,8 +115,9 @@ class Call:
             if implicit:
                 self.engine.rollback(transaction)
             raise
-        if transaction.state != "running":
-            raise transaction_aborted(transaction.number)
+        finally:
+            if transaction is not already and not implicit:
+                self.world.transactions.leave(transaction)
         if implicit:
             self.engine.commit(transaction)
 
@@ -110,8 +128,8 @@ class Call:
                            views=lambda database, name: show.information_schema(self, work, database, name), **extra)
 
     def commit_before_ddl(self):
-        if self.session.transaction is not None:
-            transaction, self.session.transaction = self.session.transaction, None
+        transaction, self.session.transaction = self.session.transaction, None
+        if transaction is not None:
             self.engine.commit(transaction)
 
 
@@ -162,8 +180,10 @@ def commit(call):
     call.cursor.next()
     call.cursor.take("WORK")
     call.cursor.end()
-    transaction, call.session.transaction = call.session.transaction, None
-    if transaction is not None:
+    transaction, call.session.transaction = call.session.transaction or call.query.bound, None
+    if transaction is not None and not transaction.failed:
+        if not call.world.transactions.claim(transaction, "committing", lambda: None):
+            raise transaction_aborted(transaction.number)
         call.engine.commit(transaction)
     return status(SUCCEEDED, 0x5000)
 
@@ -173,8 +193,8 @@ def rollback(call):
     call.cursor.take("WORK")
     call.cursor.end()
     transaction, call.session.transaction = call.session.transaction, None
-    if transaction is not None:
-        call.engine.rollback(transaction)
+    if transaction is not None and not transaction.failed:
+        call.world.end(transaction, "rolled_back")
     return status(SUCCEEDED, 0x5000)
 
 

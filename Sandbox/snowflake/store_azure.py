@@ -121,10 +121,9 @@ class AzureStore:
             raise AzureError(400, "InvalidHeaderValue", "x-ms-blob-type")
         if request.length is None:
             raise AzureError(411, "MissingContentLengthHeader")
-        if request.headers.get("if-none-match") == "*" and self.objects.get(key) is not None:
-            raise AzureError(409, "BlobAlreadyExists")
         path, md5 = self._receive(request)
-        self.objects.put(key, path, _meta(request.headers), "AZURE", md5.hexdigest())
+        if self.objects.put(key, path, _meta(request.headers), "AZURE", md5.hexdigest(), _create_only(request)) is None:
+            raise AzureError(409, "BlobAlreadyExists", "The specified blob already exists.")
         return Response(201, b"", {"ETag": f'"0x{md5.hexdigest()[:16]}"', "Content-MD5": base64.b64encode(md5.digest()).decode()})
 
     def _block(self, request, key):
@@ -158,8 +157,14 @@ class AzureStore:
                         out.write(chunk)
         for name in blocks.values():
             os.unlink(name)
-        thing = self.objects.put(key, path, _meta(request.headers), "AZURE")
+        thing = self.objects.put(key, path, _meta(request.headers), "AZURE", create_only=_create_only(request))
+        if thing is None:
+            raise AzureError(409, "BlobAlreadyExists", "The specified blob already exists.")
         return Response(201, b"", {"ETag": f'"0x{thing.md5[:16]}"'})
+
+
+def _create_only(request):
+    return request.headers.get("if-none-match") == "*"
 
 
 def _meta(headers):

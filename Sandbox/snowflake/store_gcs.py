@@ -52,15 +52,15 @@ class GcsStore:
 
     def _put(self, request, key):
         headers = request.headers
-        if headers.get("x-goog-if-generation-match") == "0" and self.objects.get(key) is not None:
-            return _error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold.")
         path, md5 = self.objects.path(), hashlib.md5()
         with open(path, "wb") as file:
             for chunk in request.chunks():
                 file.write(chunk)
                 md5.update(chunk)
         meta = {n: v for n, v in headers.items() if n.startswith("x-goog-meta-") or n in ("content-type", "content-encoding") and v}
-        self.objects.put(key, path, meta, "GCS", md5.hexdigest())
+        only_new = headers.get("x-goog-if-generation-match") == "0"
+        if self.objects.put(key, path, meta, "GCS", md5.hexdigest(), only_new) is None:
+            return _error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold.")
         return Response(200, b"", {"ETag": f'"{md5.hexdigest()}"', "x-goog-generation": str(secrets.randbits(50))})
 
 

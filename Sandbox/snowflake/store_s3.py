@@ -86,10 +86,9 @@ class S3Store:
     def _put(self, request, key, signed_hash):
         if request.length is None:
             raise S3Error(411, "MissingContentLength")
-        if request.headers.get("if-none-match") == "*" and self.objects.get(key) is not None:
-            raise S3Error(412, "PreconditionFailed")
         path, md5 = self._receive(request, signed_hash)
-        self.objects.put(key, path, _meta(request.headers), "S3", md5)
+        if self.objects.put(key, path, _meta(request.headers), "S3", md5, _create_only(request)) is None:
+            raise S3Error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
         return Response(200, b"", {"ETag": f'"{md5}"'})
 
     def _start(self, request, key):
@@ -138,13 +137,19 @@ class S3Store:
                 with open(part[0], "rb") as file:
                     while chunk := file.read(1 << 20):
                         out.write(chunk)
+        thing = self.objects.put(key, path, found["meta"], "S3", create_only=_create_only(request))
+        if thing is None:
+            raise S3Error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
         self._upload(request.query["uploadId"], key, remove=True)
         for part in found["parts"].values():
             os.unlink(part[0])
-        thing = self.objects.put(key, path, found["meta"], "S3")
         body = (f'<?xml version="1.0" encoding="UTF-8"?><CompleteMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
                 f'<Key>{escape(key)}</Key><ETag>"{thing.md5}-{len(wanted)}"</ETag></CompleteMultipartUploadResult>')
         return Response(200, body.encode(), {"Content-Type": "application/xml"})
+
+
+def _create_only(request):
+    return request.headers.get("if-none-match") == "*"
 
 
 def _meta(headers):

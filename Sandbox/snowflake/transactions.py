@@ -19,6 +19,8 @@ class Transaction:
         self.locks = set()
         self.recorded = False     # stands in the durable list of open transactions
         self.running = 0          # statements in progress
+        self.pending = 0          # statements that were received and will be applied late
+        self.failed = False       # by TRANSACTION_ABORT_ON_ERROR: already undone, waits for COMMIT or ROLLBACK
         self.detached = False
         self.state = "running"    # committed | rolled_back | aborted
 
@@ -39,6 +41,32 @@ class Transactions:
             transaction = Transaction(self.last_number, name or f"tx-{self.last_number}", session, implicit)
             self.open[transaction.number] = transaction
             return transaction
+
+    def enter(self, transaction):
+        """A statement of it starts; False when the transaction was ended from outside."""
+        with self.condition:
+            if transaction.state != "running":
+                return False
+            transaction.running += 1
+            return True
+
+    def leave(self, transaction):
+        with self.condition:
+            transaction.running -= 1
+            transaction.last_used = time.time()
+            self.condition.notify_all()
+
+    def claim(self, transaction, state, cancel):
+        """Lets no further statement of it start, cancels the running ones, and waits for their end."""
+        with self.condition:
+            if transaction.state != "running":
+                return False
+            transaction.state = state
+            while transaction.running:
+                cancel()
+                self.condition.notify_all()
+                self.condition.wait(0.05)
+            return True
 
     def others(self, transaction):
         """Numbers of open transactions whose rows are not to be seen."""

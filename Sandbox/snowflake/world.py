@@ -35,9 +35,12 @@ class World:
         self.results = Results(os.path.join(self.data, "chunks"))
         self.queries = Queries(Statements(self), self.transactions.wake)
         self.faults = Faults()
+        self.stalled_until = 0.0
 
-    def sleep(self, seconds):
-        time.sleep(seconds)
+    def wait_while_stalled(self):
+        """Nothing is answered until a stall (POST /sandbox/stall) ends."""
+        while (left := self.stalled_until - time.time()) > 0:
+            time.sleep(min(left, 0.05))
 
     def pause(self, query, seconds):
         """SYSTEM$WAIT, cancellable."""
@@ -48,13 +51,22 @@ class World:
                 raise canceled()
             time.sleep(0.02)
 
+    def end(self, transaction, state):
+        """Undoes a transaction: no further statement of it starts, running ones are cancelled first."""
+        def cancel():
+            for query in self.queries.running():
+                if query.transaction is transaction:
+                    query.cancel()
+        if self.transactions.claim(transaction, state, cancel):
+            self.engine.rollback(transaction, state)
+
     def close_session(self, session):
         """DELETE of a session: its transaction is rolled back (or not, by setting), its temporary tables go."""
         self.sessions.close(session)
         transaction, session.transaction = session.transaction, None
         if transaction is not None:
-            if self.settings.close_rolls_back:
-                self.engine.rollback(transaction)
+            if self.settings.close_rolls_back and not transaction.pending and not transaction.failed:
+                self.end(transaction, "rolled_back")
             else:
                 transaction.detached = True
         self._forget_temporary(session)

@@ -1,6 +1,6 @@
 internal import FoundationEssentials
 internal import Glibc
-internal import NebulaCore
+public import NebulaCore
 
 /// The layout of a state file. Layouts are numbered by `user_version`; a migration leads from each to the next.
 enum StateSchema {
@@ -124,7 +124,7 @@ extension SQLite {
 }
 
 /// Makes `folder` and what is missing above it, mode 0700; what exists stays as it is.
-func makePrivateFolder(_ folder: String) throws(NebulaError) {
+public func makePrivateFolder(_ folder: String) throws(NebulaError) {
   guard !folder.isEmpty, access(folder, F_OK) != 0 else { return }
   if let end = folder.lastIndex(of: "/") { try makePrivateFolder(String(folder[..<end])) }
   guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw SQLite.unwritable(folder, errno) }
