@@ -10,7 +10,9 @@ import Testing
   /// Commits as the runtime does: an error goes to `recover`, and what it says is obeyed.
   private func commitWithRecovery(_ rig: Rig, _ prepared: PreparedEpoch) async throws -> CommitReceipt {
     for _ in 0..<8 {
-      do { return try await rig.commit(prepared) } catch let error as NebulaError where error.isRetryable || error.code == .statementFailed {
+      do { return try await rig.commit(prepared) } catch let error as NebulaError
+        where error.isRetryable || error.code == .statementFailed
+      {
         switch try await rig.destination.recover(prepared) {
         case .committed(let receipt): return receipt
         case .ready: continue
@@ -25,7 +27,8 @@ import Testing
   @Test(arguments: [
     #"{"sql":"^COMMIT","action":"apply_close","times":9}"#, #"{"sql":"^COMMIT","action":"close","times":9}"#,
     #"{"sql":"^COMMIT","action":"late","delay_ms":400,"times":9}"#, #"{"sql":"^COMMIT","action":"kill"}"#,
-    #"{"sql":"^COPY","action":"kill"}"#, #"{"sql":"^COPY","action":"apply_close"}"#, #"{"sql":"^COPY","action":"truncate","keep":20}"#,
+    #"{"sql":"^COPY","action":"kill"}"#, #"{"sql":"^COPY","action":"apply_close"}"#,
+    #"{"sql":"^COPY","action":"truncate","keep":20}"#,
     #"{"sql":"^COPY","action":"fail","code":"000603","sqlstate":"XX000","message":"internal"}"#,
     #"{"sql":"NEBULA_LEDGER.*FROM","action":"kill"}"#, #"{"sql":"^UPDATE","action":"apply_status","status":503}"#,
     #"{"sql":"^INSERT","action":"late","delay_ms":300,"times":9}"#, #"{"sql":"^COPY","action":"expire"}"#,
@@ -58,8 +61,7 @@ import Testing
     try await standIn.faults(["sql": .string(before), "action": "slow_before", "delay_ms": 700])
     async let receipt = commitWithRecovery(rig, prepared)
     var ended = 0
-    for _ in 0..<60 where ended == 0 {
-      try await Task.sleep(for: .milliseconds(20))
+    for _ in 0..<10_000 where ended == 0 {
       guard try await standIn.faultsDone() > 0 else { continue }
       for transaction in try await standIn.control("transactions", method: "GET")["transactions"]?.array ?? [] {
         try await standIn.control("abort-transaction", ["id": transaction["id"] ?? .null])
@@ -117,7 +119,7 @@ import Testing
     let prepared = try await dead.prepare(.at(1, 1), [ChangeBatch.orders(10)])
     try await standIn.faults(["sql": "^INSERT", "action": "stall", "delay_ms": 60000])
     let commit = Task { try await dead.commit(prepared) }
-    while try await standIn.faultsDone() == 0 { try await Task.sleep(for: .milliseconds(20)) }
+    while try await standIn.faultsDone() == 0 {}
     try await standIn.control("kill-sessions")
     let new = try Rig(standIn)
     try await new.open(2)
@@ -172,10 +174,13 @@ import Testing
     try await rig.open(1)
     let prepared = try await rig.prepare(.at(1, 1), [ChangeBatch.orders(3)])
     let stranger = try Rig(standIn, pipeline: "orders", ["lock_timeout": "1s"])
-    let holder = Task { try await stranger.destination.holdFenceForTest() }
-    try await Task.sleep(for: .milliseconds(700))
+    let (held, isHeld) = AsyncStream.makeStream(of: Void.self)
+    let (release, mayEnd) = AsyncStream.makeStream(of: Void.self)
+    let holder = Task { try await stranger.destination.holdFenceForTest(isHeld, until: release) }
+    for await _ in held { break }
     let error = await #expect(throws: NebulaError.self) { try await rig.commit(prepared) }
     #expect(error?.code == .lockTimeout && error?.remedy.contains("SYSTEM$ABORT_TRANSACTION") == true)
+    mayEnd.finish()
     _ = await holder.result
     await stranger.close()
     await rig.close()
@@ -189,12 +194,13 @@ extension SnowflakeDestination {
   }
 
   /// Takes the fence's lock in a transaction that has nothing to do with this program.
-  func holdFenceForTest() async throws {
+  func holdFenceForTest(_ isHeld: AsyncStream<Void>.Continuation, until release: AsyncStream<Void>) async throws {
     let fence = fence
     try await pool.with { session in
       try await session.begin("SOMEBODY_ELSE")
       _ = try await session.query("UPDATE \(fence.table.sql) SET \"GENERATION\" = \"GENERATION\"", trying: "test")
-      try await Task.sleep(for: .seconds(3))
+      isHeld.yield()
+      for await _ in release {}
     }
   }
 }

@@ -105,14 +105,17 @@ import Testing
     var batch = ChangeBatch()
     let key = Document().int32("_id", 1)
     batch.add(.insert, key: key.bytes, document: key.bytes, token: "1")
-    batch.add(.insert, key: Document().int32("_id", 2).bytes, document: key.string("x", String(repeating: "y", count: 3000)).bytes, token: "2")
+    batch.add(
+      .insert, key: Document().int32("_id", 2).bytes,
+      document: key.string("x", String(repeating: "y", count: 3000)).bytes, token: "2")
     batch.add(.insert, key: Document().int32("_id", 3).bytes, document: key.raw("x", [0xFF, 0xFE]).bytes, token: "3")
     batch.add(.insert, key: Document().int32("_id", 4).bytes, document: Array(key.bytes.dropLast(3)), token: "4")
     let prepared = try await rig.prepare(.at(1, 1), [batch.batch])
     #expect(prepared.counts == RecordCounts(committed: 1, rejected: 3))
     let letters = rig.letters.all
     #expect(letters.map(\.error.code) == [.rowTooLarge, "formats.malformed_bson", "formats.malformed_bson"])
-    #expect(letters[0].error.place?.key == #"{"_id":{"$numberInt":"2"}}"# && letters[0].error.place?.path == "shop.orders")
+    #expect(
+      letters[0].error.place?.key == #"{"_id":{"$numberInt":"2"}}"# && letters[0].error.place?.path == "shop.orders")
     #expect(letters.allSatisfy { $0.error.disposition == .reject })
     #expect(try await rig.commit(prepared).rows == 1)
     var only = ChangeBatch()
@@ -130,14 +133,18 @@ import Testing
       .init("id", .integer), .init("First Name"), .init("price", .number), .init("on", .date), .init("ok", .boolean),
     ])
     let rows = [
-      "1,\"a,\"\"b\"\"\nc\",19.990,2026-01-02,true", "2,,,,", "3,\"\",1e400,,false", "4, x ,12345678901234567890.123456789,,",
+      "1,\"a,\"\"b\"\"\nc\",19.990,2026-01-02,true", "2,,,,", "3,\"\",1e400,,false",
+      "4, x ,12345678901234567890.123456789,,",
       "5,\\N,0,,", "6,NULL,-1,,",
     ]
     let prepared = try await rig.prepare(.at(1, 1), [Plain.csv(rows.map { Array($0.utf8) }, schema)])
     #expect(try await rig.commit(prepared).rows == 6)
     let loaded = try await standIn.rows("RAW.SHOP.ORDERS", order: "ID")
     #expect(loaded.map { $0["First Name"] } == [.string("a,\"b\"\nc"), .null, "", " x ", "\\N", "NULL"])
-    #expect(loaded.map { $0["PRICE"]?.stringOrNumber } == ["19.990", nil, "1e400", "12345678901234567890.123456789", "0", "-1"])
+    #expect(
+      loaded.map { $0["PRICE"]?.stringOrNumber } == [
+        "19.990", nil, "1e400", "12345678901234567890.123456789", "0", "-1",
+      ])
     #expect(loaded[0]["ON"]?.string == "2026-01-02" && loaded[0]["OK"]?.bool == true)
     await rig.close()
   }
@@ -148,7 +155,8 @@ import Testing
     let rig = try Rig(standIn, ["file_format": format])
     try await rig.open()
     let lines = [
-      #"{"id":9007199254740993,"name":"x \"y\"\n","tags":[1,{"a":null}],"note":""}"#, #"{"id":2,"name":null,"extra":1.25}"#,
+      #"{"id":9007199254740993,"name":"x \"y\"\n","tags":[1,{"a":null}],"note":""}"#,
+      #"{"id":2,"name":null,"extra":1.25}"#,
       #"{"extra":true,"id":3}"#,
     ]
     let prepared = try await rig.prepare(.at(1, 1), [Plain.json(lines)])
@@ -156,10 +164,15 @@ import Testing
     let loaded = try await standIn.rows("RAW.SHOP.ORDERS")
     let byID = Dictionary(uniqueKeysWithValues: loaded.map { ($0["ID"]?.stringOrNumber ?? "", $0) })
     #expect(byID["9007199254740993"]?["NAME"]?.string == "x \"y\"\n")
-    #expect(byID["9007199254740993"]?["TAGS"]?.string == #"[1,{"a":null}]"# && byID["9007199254740993"]?["NOTE"]?.string == "")
-    #expect(byID["2"]?["NAME"] == .null && byID["2"]?["EXTRA"]?.string == "1.25" && byID["3"]?["EXTRA"]?.string == "true")
+    #expect(
+      byID["9007199254740993"]?["TAGS"]?.string == #"[1,{"a":null}]"# && byID["9007199254740993"]?["NOTE"]?.string == ""
+    )
+    #expect(
+      byID["2"]?["NAME"] == .null && byID["2"]?["EXTRA"]?.string == "1.25" && byID["3"]?["EXTRA"]?.string == "true")
     // A field without a column stops, and says what to run.
-    let error = await #expect(throws: NebulaError.self) { _ = try await rig.prepare(.at(1, 2), [Plain.json([#"{"id":4,"new":1}"#])]) }
+    let error = await #expect(throws: NebulaError.self) {
+      _ = try await rig.prepare(.at(1, 2), [Plain.json([#"{"id":4,"new":1}"#])])
+    }
     #expect(error?.code == .unknownColumn && error?.remedy.contains("ADD COLUMN \"NEW\"") == true)
     await rig.close()
   }
@@ -170,7 +183,8 @@ import Testing
     try await rig.destination.runForTest(
       "CREATE TABLE \"RAW\".\"SHOP\".\"ORDERS\" (ID NUMBER(38,0), NAME VARCHAR, AMOUNT NUMBER(10,2))")
     try await rig.open()
-    let prepared = try await rig.prepare(.at(1, 1), [Plain.json([#"{"id":1,"name":"x"}"#, #"{"amount":1.25,"id":2}"#])])
+    let prepared = try await rig.prepare(
+      .at(1, 1), [Plain.json([#"{"id":1,"name":"x"}"#, #"{"amount":1.25,"id":2}"#])])
     #expect(try await rig.commit(prepared).rows == 2)
     let loaded = try await standIn.rows("RAW.SHOP.ORDERS", order: "ID")
     #expect(loaded[0]["NAME"]?.string == "x" && loaded[1]["AMOUNT"]?.stringOrNumber == "1.25")
@@ -187,8 +201,8 @@ import Testing
     let standIn = try StandIn()
     let rig = try Rig(standIn)
     try await rig.open()
-    let schema = RecordSchema(columns: (0..<2000).map { .init("c\($0)") })
-    let row = Array((0..<2000).map { "v\($0)" }.joined(separator: ",").utf8)
+    let schema = RecordSchema(columns: (0..<10_000).map { .init("c\($0)") })
+    let row = Array((0..<10_000).map { "v\($0)" }.joined(separator: ",").utf8)
     let prepared = try await rig.prepare(.at(1, 1), [Plain.csv([row, row], schema)])
     #expect(try await rig.commit(prepared).rows == 2)
     await rig.close()
@@ -196,13 +210,30 @@ import Testing
 
   @Test func smallBudgetAndSpoolStillLoad() async throws {
     let standIn = try StandIn()
-    let rig = try Rig(standIn, budget: 256 << 10, spoolBytes: 96 << 10, ["compression_type": "NONE", "max_file_size": "1MiB"])
+    let rig = try Rig(
+      standIn, budget: 256 << 10, spoolBytes: 96 << 10, ["compression_type": "NONE", "max_file_size": "1MiB"])
     try await rig.open()
     let batches = (0..<10).map { ChangeBatch.orders(500, from: $0 * 500) }
     let prepared = try await rig.prepare(.at(1, 1), batches)
     #expect(try await rig.commit(prepared).rows == 5000)
     #expect(try FileManager.default.contentsOfDirectory(atPath: rig.folder + "/spool").isEmpty)
     #expect(rig.budget.inFlight == 0)
+    await rig.close()
+  }
+
+  @Test func aSpoolThatCannotBeWrittenIsAClearErrorAndLosesNothing() async throws {
+    let standIn = try StandIn()
+    let rig = try Rig(standIn, budget: 64 << 10, ["compression_type": "NONE"])
+    try await rig.open()
+    try FileManager.default.removeItem(atPath: rig.folder + "/spool")
+    let error = await #expect(throws: NebulaError.self) {
+      _ = try await rig.prepare(.at(1, 1), (0..<4).map { ChangeBatch.orders(1000, from: $0 * 1000) })
+    }
+    #expect(error?.code == .spoolFailed && error?.native == "errno 2" && error?.exit == .environment)
+    try await rig.destination.abort(.at(1, 1), nil)
+    try FileManager.default.createDirectory(atPath: rig.folder + "/spool", withIntermediateDirectories: true)
+    let again = try await rig.prepare(.at(1, 2), (0..<4).map { ChangeBatch.orders(1000, from: $0 * 1000) })
+    #expect(try await rig.commit(again).rows == 4000)
     await rig.close()
   }
 

@@ -23,7 +23,8 @@ import Testing
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try openssl(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "\(folder)/plain.p8"])
     try openssl([
-      "pkcs8", "-topk8", "-in", "\(folder)/plain.p8", "-out", "\(folder)/locked.p8", "-passout", "pass:open sesame", "-v2", "aes-256-cbc",
+      "pkcs8", "-topk8", "-in", "\(folder)/plain.p8", "-out", "\(folder)/locked.p8", "-passout", "pass:open sesame",
+      "-v2", "aes-256-cbc",
     ])
     try openssl(["pkey", "-in", "\(folder)/plain.p8", "-pubout", "-out", "\(folder)/public.pem"])
     let standIn = try StandIn(["--public-key", "\(folder)/public.pem"])
@@ -31,7 +32,8 @@ import Testing
     let ways: [KeyValuePairs<String, String>] = [
       ["password": "", "private_key_path": "\(folder)/plain.p8"],
       ["password": "", "private_key_path": "\(folder)/locked.p8", "private_key_passphrase": "open sesame"],
-      ["password": "", "private_key": pem], ["password": "", "private_key": pem.replacingOccurrences(of: "\n", with: "\\n")],
+      ["password": "", "private_key": pem],
+      ["password": "", "private_key": pem.replacingOccurrences(of: "\n", with: "\\n")],
     ]
     for way in ways {
       let rig = try Rig(standIn, way)
@@ -55,7 +57,9 @@ import Testing
     let good = try Rig(standIn, ["password": "", "token": "good-token", "authenticator": "programmatic_access_token"])
     try await good.open()
     await good.close()
-    for change in [["password": "planted-secret"], ["password": "", "token": "planted-secret"]] as [KeyValuePairs<String, String>] {
+    for change in [["password": "planted-secret"], ["password": "", "token": "planted-secret"]]
+      as [KeyValuePairs<String, String>]
+    {
       let rig = try Rig(standIn, change)
       let error = await #expect(throws: NebulaError.self) { try await rig.open() }
       #expect(error?.code == .loginFailed && error?.exit == .environment && error?.disposition == .stop)
@@ -71,7 +75,9 @@ import Testing
         "user", ["name": "POOR", "password": "secret-of-the-test", "deny": [.string(denied)]])
       let rig = try Rig(standIn, ["user": "POOR", "stage_name": denied == "CREATE STAGE" ? "ANOTHER" : "FIRST"])
       let error = await #expect(throws: NebulaError.self) { try await rig.open() }
-      #expect(error?.code == .notPermitted && error?.remedy.contains("GRANT \(denied) ON SCHEMA") == true, "\(denied): \(error as Any)")
+      #expect(
+        error?.code == .notPermitted && error?.remedy.contains("GRANT \(denied) ON SCHEMA") == true,
+        "\(denied): \(error as Any)")
       #expect(error?.native?.contains("query") == true)
       await rig.close()
     }

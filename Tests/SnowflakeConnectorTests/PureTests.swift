@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct PureTests {
   @Test func manifestComesBackAsItWas() throws {
-    let name = TableName(database: Identifier(exactly: "D"), schema: Identifier(exactly: "S\"x"), name: Identifier(exactly: "T"))
+    let name = TableName(
+      database: Identifier(exactly: "D"), schema: Identifier(exactly: "S\"x"), name: Identifier(exactly: "T"))
     let files = [StagedFile(name: "f\u{1F600}", rows: 1, bytes: .init(Int64.max), sha256: "ab")]
     let columns = [LoadColumn(name: Identifier(exactly: "A"), type: "VARIANT", field: "a b")]
     let manifest = Manifest(
@@ -27,9 +28,10 @@ import Testing
     #expect(try ReceiptText.decode(ReceiptText.encode(receipt), .at(1, 2)) == receipt)
   }
 
-  /// Made by Snowflake's own Python code; a stated copy of samples/snowflake/encryption_vectors.json.
+  /// The vectors were made by the Python code of Snowflake's own connector.
   @Test func encryptionEqualsSnowflakesOwn() throws {
-    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/encryption_vectors.json")
+    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+      "Fixtures/encryption_vectors.json")
     let vectors = try #require(try JSONValue(parsing: Array(Data(contentsOf: path))).array)
     #expect(vectors.count == 8)
     for vector in vectors {
@@ -53,10 +55,11 @@ import Testing
       while text.count % 4 != 0 { text += "=" }
       return Data(base64Encoded: text).flatMap { try? JSONValue(parsing: Array($0)) }
     }
-    #expect(parts == [
-      ["alg": "RS256", "typ": "JWT"],
-      ["iss": "ACME.LOADER.SHA256:F=", "sub": "ACME.LOADER", "iat": 1000, "exp": 1060],
-    ])
+    #expect(
+      parts == [
+        ["alg": "RS256", "typ": "JWT"],
+        ["iss": "ACME.LOADER.SHA256:F=", "sub": "ACME.LOADER", "iat": 1000, "exp": 1060],
+      ])
   }
 
   @Test func sessionsNeverReturnSilentlyIntoATransaction() {
@@ -110,10 +113,11 @@ import Testing
     batch.add(.snapshot, key: key.bytes, document: key.double("x", .nan).bytes, token: "82\"T0")
     batch.add(.delete, key: key.bytes, token: "8301", time: .min)
     let encoder = LandingEncoder(json: .plain, limit: 1 << 20)
-    #expect(try lines(encoder, batch.batch) == [
-      #"{"op":"snapshot","ns":"shop.orders","time":"2026-11-21T00:13:21.976","seq":"000000000000000700000000","id":"82\"T0/{\"_id\":{\"$numberInt\":\"1\"}}","key":{"_id":1},"document":{"_id":1,"x":"NaN"}}"#,
-      #"{"op":"delete","ns":"shop.orders","seq":"000000000000000700000000","id":"8301","key":{"_id":1}}"#,
-    ])
+    #expect(
+      try lines(encoder, batch.batch) == [
+        #"{"op":"snapshot","ns":"shop.orders","time":"2026-11-21T00:13:21.976","seq":"000000000000000700000000","id":"82\"T0/{\"_id\":{\"$numberInt\":\"1\"}}","key":{"_id":1},"document":{"_id":1,"x":"NaN"}}"#,
+        #"{"op":"delete","ns":"shop.orders","seq":"000000000000000700000000","id":"8301","key":{"_id":1}}"#,
+      ])
   }
 
   @Test func plainRecordsToCSV() throws {
@@ -121,20 +125,26 @@ import Testing
       LoadColumn(name: Identifier(folding: name), type: type, field: name)
     }
     let columns = [column("a", "VARCHAR"), column("b", "VARIANT")]
-    let json = Plain.json([#"{"a":"x,\"y\"","b":"t"}"#, #"{"b":12345678901234567890.5,"a":""}"#, #"{"a":null}"#, #"{"A":5}"#])
+    let json = Plain.json([
+      #"{"a":"x,\"y\"","b":"t"}"#, #"{"b":12345678901234567890.5,"a":""}"#, #"{"a":null}"#, #"{"A":5}"#,
+    ])
     #expect(throws: NebulaError.self) { try lines(RecordEncoder(columns, as: .csv, limit: 1000), json) }  // a and A
     let three = Plain.json([#"{"a":"x,\"y\"","b":"t"}"#, #"{"b":12345678901234567890.5,"a":""}"#, #"{"a":null}"#])
-    #expect(try lines(RecordEncoder(columns, as: .csv, limit: 1000), three) == [
-      #""x,""y""","""t""""#, #""",12345678901234567890.5"#, ",",
-    ])
-    #expect(try lines(RecordEncoder(columns, as: .json, limit: 1000), three) == [
-      #"{"A":"x,\"y\"","B":"t"}"#, #"{"A":"","B":12345678901234567890.5}"#, "{}",
-    ])
+    #expect(
+      try lines(RecordEncoder(columns, as: .csv, limit: 1000), three) == [
+        #""x,""y""","""t""""#, #""",12345678901234567890.5"#, ",",
+      ])
+    #expect(
+      try lines(RecordEncoder(columns, as: .json, limit: 1000), three) == [
+        #"{"A":"x,\"y\"","B":"t"}"#, #"{"A":"","B":12345678901234567890.5}"#, "{}",
+      ])
     let schema = RecordSchema(columns: [.init("a"), .init("b", .number)], delimiter: UInt8(ascii: ";"))
     let csv = Plain.csv([Array("x,y;1.50".utf8), Array("\"a\"\"b\";".utf8), Array("\"\";2".utf8)], schema)
     #expect(try lines(RecordEncoder(columns, as: .csv, limit: 1000), csv) == [#""x,y",1.50"#, #""a""b","#, #""",2"#])
     for bad in ["x", "x;1;2", "x;abc", "\"x;1"] {
-      #expect(throws: NebulaError.self) { try lines(RecordEncoder(columns, as: .csv, limit: 1000), Plain.csv([Array(bad.utf8)], schema)) }
+      #expect(throws: NebulaError.self) {
+        try lines(RecordEncoder(columns, as: .csv, limit: 1000), Plain.csv([Array(bad.utf8)], schema))
+      }
     }
     #expect(throws: NebulaError.self) {
       try lines(RecordEncoder(columns, as: .csv, limit: 1000), Plain.csv([[0x61, 0xFF, 0x3B]], schema))

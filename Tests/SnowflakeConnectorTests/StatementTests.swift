@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct StatementTests {
   private func name(_ text: String) -> TableName {
-    TableName(database: Identifier(exactly: "RAW"), schema: Identifier(exactly: "SHOP"), name: Identifier(exactly: text))
+    TableName(
+      database: Identifier(exactly: "RAW"), schema: Identifier(exactly: "SHOP"), name: Identifier(exactly: text))
   }
 
   @Test func identifiersFoldAsSnowflakeDoes() throws {
@@ -28,7 +29,9 @@ import Testing
     var two = TableRoutes(try TableTemplate("{database}_{collection}"))
     #expect(try two.table(for: Namespace(database: "shop", collection: "orders")).name == "SHOP_ORDERS")
     #expect(try two.table(for: Namespace(database: "shop", collection: "order-items")).name == "shop_order-items")
-    let error = #expect(throws: NebulaError.self) { try two.table(for: Namespace(database: "Shop", collection: "Orders")) }
+    let error = #expect(throws: NebulaError.self) {
+      try two.table(for: Namespace(database: "Shop", collection: "Orders"))
+    }
     #expect(error?.code == .tablesCollide && error?.message.contains("shop.orders") == true)
     _ = try two.table(for: Namespace(database: "a_b", collection: "c"))
     #expect(throws: NebulaError.self) { try two.table(for: Namespace(database: "a", collection: "b_c")) }
@@ -43,7 +46,8 @@ import Testing
     #expect(error?.code == .columnsCollide)
     let many = try RecordColumns.make(RecordSchema(columns: (0..<10_000).map { .init("column_\($0)") }))
     #expect(many.count == 10_000 && many[9999].name.name == "COLUMN_9999")
-    let typed = try RecordColumns.make(RecordSchema(columns: RecordSchema.ColumnType.allCases.map { .init($0.rawValue, $0) }))
+    let typed = try RecordColumns.make(
+      RecordSchema(columns: RecordSchema.ColumnType.allCases.map { .init($0.rawValue, $0) }))
     #expect(typed.map(\.type) == ["VARCHAR", "NUMBER(38,0)", "VARIANT", "BOOLEAN", "DATE", "TIMESTAMP_NTZ", "VARIANT"])
   }
 
@@ -72,7 +76,9 @@ import Testing
   }
 
   @Test func onlyLoadedWithEveryRowIsSuccess() {
-    let files = [StagedFile(name: "a", rows: 2, bytes: 1, sha256: ""), StagedFile(name: "b", rows: 3, bytes: 1, sha256: "")]
+    let files = [
+      StagedFile(name: "a", rows: 2, bytes: 1, sha256: ""), StagedFile(name: "b", rows: 3, bytes: 1, sha256: ""),
+    ]
     let columns = ["file", "status", "rows_parsed", "rows_loaded"]
     func check(_ rows: [[String?]]) -> NebulaError? {
       do throws(NebulaError) {
@@ -101,7 +107,9 @@ import Testing
     #expect(error.code == .copyRejected && error.place?.path == "nebula/p/T/f1.csv.gz")
     #expect(error.place?.line == 3 && error.place?.column == 10 && error.message.contains("Numeric value 'abc'"))
     #expect(error.native == "code 100038, SQLSTATE 22018, query 01b")
-    #expect(CopyResult.rejection(ServerError(number: "000604", sqlState: "57014", message: "canceled"), table: name("T")) == nil)
+    #expect(
+      CopyResult.rejection(ServerError(number: "000604", sqlState: "57014", message: "canceled"), table: name("T"))
+        == nil)
   }
 
   @Test func fenceAndLedger() throws {
@@ -113,8 +121,10 @@ import Testing
         == "UPDATE \"D\".\"S\".\"NEBULA_FENCE_00AB\" SET \"LAST_EPOCH\" = '0000000003-0000000009' WHERE "
         + "\"PIPELINE\" = 'it''s' AND \"GENERATION\" = 4 AND \"WRITER\" = 'w'")
     #expect(fence.transaction(4, .at(3, 9)) == "NEBULA_00AB_4_3_9")
-    #expect(fence.mayEnd(transaction: "nebula_00ab_4_3_9", as: 4) && fence.mayEnd(transaction: "NEBULA_00AB_3_OPEN", as: 4))
-    #expect(!fence.mayEnd(transaction: "NEBULA_00AB_5_3_9", as: 4) && !fence.mayEnd(transaction: "NEBULA_00AC_1_1_1", as: 4))
+    #expect(
+      fence.mayEnd(transaction: "nebula_00ab_4_3_9", as: 4) && fence.mayEnd(transaction: "NEBULA_00AB_3_OPEN", as: 4))
+    #expect(
+      !fence.mayEnd(transaction: "NEBULA_00AB_5_3_9", as: 4) && !fence.mayEnd(transaction: "NEBULA_00AC_1_1_1", as: 4))
     let ledger = Ledger(database: Identifier(exactly: "D"), schema: Identifier(exactly: "S"))
     let columns = ["EPOCH", "RECEIPT"]
     #expect(try ledger.answer(QueryResult(columns: columns, rows: []), about: .at(1, 1)) == nil)

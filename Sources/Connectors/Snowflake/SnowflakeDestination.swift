@@ -2,7 +2,7 @@ public import NebulaCore
 internal import NebulaHTTP
 internal import NebulaObjectStores
 
-/// Loads epochs into Snowflake: files staged in parallel, then one transaction that copies them all (DESIGN §5).
+/// Loads epochs into Snowflake: files staged in parallel, then one transaction that copies them all.
 public actor SnowflakeDestination: Destination {
   private let options: SnowflakeOptions
   private let context: ConnectorContext
