@@ -5,7 +5,7 @@ import time
 
 from bson import Timestamp
 
-from .eventlog import EVENT, HIGH_WATER, INVALIDATE, Event, EventLog, Token, event_head, make_token, token_document
+from .eventlog import EVENT, HIGH_WATER, INVALIDATE, Event, Token, event_head, make_token, token_document
 from .failures import NOT_RESUMABLE_LABEL, CommandError, HistoryLost
 from .matching import matches, project
 from .store import Store, one_element
@@ -80,7 +80,6 @@ class ChangeStream:
         self.dead = False
         self.pending: list[tuple[str, bytes]] = []    # fragments or an invalidate still to be handed out
         self.token, self.place = self._start()
-        self.opened_at = self.token
 
     # --- where to begin ----------------------------------------------------------------------------------------------
 
@@ -393,5 +392,3 @@ def split(event: Event, raw: bytes, limit: int) -> list[tuple[str, bytes]]:
                                                     *group)))))
     return fragments
 
-
-__all__ = ["ChangeStream", "EventLog", "Lookups", "Scope"]

@@ -30,6 +30,7 @@ class Api:
     def handle(self, request):
         if request.raw_path.startswith("/sandbox/"):
             return self.control.handle(request)
+        self.world.wait_while_stalled()
         body = request.body()
         if request.headers.get("content-encoding") == "gzip" or body[:2] == b"\x1f\x8b":
             body = gzip.decompress(body)
@@ -189,7 +190,7 @@ def around(rule, answer):
     action, delay = rule.action, float(rule.get("delay_ms", 1000)) / 1000
     if action == "status":
         headers = {"Retry-After": str(rule.get("retry_after"))} if rule.get("retry_after") is not None else {}
-        return Response(int(rule.get("status", 503)), b"", headers)
+        return Response(int(rule.get("status", 503)), rule.get("body", "").encode(), headers)
     if action == "close":
         raise Closed()
     if action == "stall":

@@ -6,7 +6,6 @@ import time
 from .errors import SnowflakeError
 from .http_server import Response
 from .lexer import Cursor, column, literal, tokens_of
-from .rewrite import Environment
 from .sessions import User
 from . import show
 
@@ -55,6 +54,11 @@ class Control:
             self.world.settings.update(body)
             self.world.transactions.wake()
         return vars(self.world.settings)
+
+    def on_stall(self, method, body, query):
+        """{"seconds": 30}: the protocol and the stores answer nothing for that long; then everything goes on."""
+        self.world.stalled_until = time.time() + float(body["seconds"])
+        return {"until": self.world.stalled_until}
 
     def _sessions(self, body):
         wanted = body.get("session")
@@ -165,13 +169,7 @@ class Control:
             count = work.execute(f"COPY (SELECT {named} FROM {work.source(table)}{order}) TO {literal(path)} ({options})").fetchone()[0]
         return {"path": path, "rows": count}
 
-    def on_execute(self, method, body, query):
-        """{"sql"}: DuckDB on the committed rows; {T:DB.SCH.NAME} stands for a table. For sabotage use "table" and "delete_one"."""
-        if "sabotage" in body:
-            return self._sabotage(body)
-        raise ValueError("only {\"sabotage\": …} is known")
-
-    def _sabotage(self, body):
+    def on_sabotage(self, method, body, query):
         """{"sabotage": "delete"|"double", "table": "DB.SCH.T"}: one row removed, or doubled, behind everyone's back."""
         table = self.world.catalog.get("tables", tuple(Cursor(tokens_of(body["table"])).name()))
         columns = ", ".join(column(c.name) for c in table.columns)

@@ -33,15 +33,7 @@ class Copy:
         cursor.expect("INTO")
         if cursor.peek is not None and cursor.peek.kind == "stage":
             raise unsupported("COPY INTO a stage")
-        if cursor.looks("IDENTIFIER", "(") and cursor.tokens[cursor.at + 2].text == "?":
-            from .lexer import tokens_of
-            cursor.at += 4
-            inner = Cursor(tokens_of(call.bindings["1"]["value"]))
-            environment = call.environment(None)
-            self.table, self.full = environment.lookup(inner.name())
-            call.session.require("INSERT", "table", self.full[2])
-        else:
-            self.table, self.full = target_of(call, "INSERT")
+        self.table, self.full = target_of(call, "INSERT")
         self.listed = cursor.looks("(")
         self.columns = column_list(call, self.table, cursor.parenthesised()) if self.listed else self.table.columns
         cursor.expect("FROM")
@@ -160,11 +152,11 @@ def _load(call, statement, work):
     stages, table = call.world.stages, statement.table
     work.wrote(table.physical)
     work.wrote("sf_loads")
-    rows, pending = [], []
+    rows, pending, identify = [], [], _hash if call.settings.strict_digest else (lambda staged: staged.md5)
     known = dict(work.execute(f"SELECT file || '\x01' || hash, status FROM sf_loads WHERE table_number = {table.number} "
                               f"AND {work.visible}").fetchall())
     for staged in statement.chosen(stages):
-        identity = f"{statement.stage.number}/{staged.name}\x01{_hash(staged)}"
+        identity = f"{statement.stage.number}/{staged.name}\x01{identify(staged)}"
         if not statement.force and known.get(identity) in ("LOADED", "PARTIALLY_LOADED"):
             if statement.files is not None:
                 rows.append((staged, (_shown(call, statement, staged), "LOAD_SKIPPED", 0, 0, 1, 1, "File was loaded before.",
@@ -182,7 +174,7 @@ def _load(call, statement, work):
         state = row[0]
         if state != "LOAD_FAILED":
             work.execute(f"INSERT INTO sf_loads VALUES ({table.number}, {literal(f'{statement.stage.number}/{staged.name}')}, "
-                         f"{literal(_hash(staged))}, {literal(state)}, {row[1]}, {row[2]}, {staged.size}, "
+                         f"{literal(identify(staged))}, {literal(state)}, {row[1]}, {row[2]}, {staged.size}, "
                          f"CAST(now() AS TIMESTAMP), {literal(row[5]) if row[5] else 'NULL'}, {row[4]}, {work.transaction.number}, NULL)")
     order = {s.name: i for i, s in enumerate(statement.chosen(stages))} if statement.files else None
     if order:

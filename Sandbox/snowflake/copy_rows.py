@@ -59,7 +59,8 @@ class Plain:
                     continue
                 if inflate is None:
                     inflate = decompressor(kind, staged.name, chunk)
-                out(inflate(chunk))
+                for start in range(0, len(chunk), 1 << 16):       # small steps: a step may inflate a thousandfold
+                    out(inflate(chunk[start:start + (1 << 16)]))
             if inflate is not None:
                 out(inflate(None))
         self.lines += 1 if tail else 0
@@ -105,7 +106,7 @@ class Loader:
         tolerant = ", ignore_errors=true" if self.statement.on_error != "ABORT_STATEMENT" and not self.format.strip_outer else ""
         self.reader = (f"(SELECT json AS j, row_number() OVER () AS r FROM read_ndjson_objects({literal(self.plain.path)}, format='{form}', "
                        f"compression='uncompressed', maximum_object_size={size}{tolerant}))")
-        paths, items = [], self.statement.items
+        paths, items, self.whole = [], self.statement.items, set()
         if items is not None:
             environment = self._environment({"$1": "j", "json": True})
             made = []
@@ -139,6 +140,7 @@ class Loader:
                 paths.append(path)
             at = f"x[{paths.index(path) + 1}]"
             if whole:
+                self.whole.add(paths.index(path))
                 return at
             return (f"CASE WHEN {at} IS NULL OR {at} = 'null' THEN NULL WHEN starts_with({at}, '\"') THEN json_extract_string({at}, '$') "
                     f"ELSE CAST({at} AS VARCHAR) END")
@@ -262,7 +264,8 @@ class Loader:
         if not self.paths:
             return work.execute(f"{insert} NULL FROM {self.reader} WHERE {condition}").fetchone()[0]
         # a member whose text does not stand in its line was written anew by DuckDB: that row is made again, exactly
-        anew = " OR ".join(f"NOT coalesce(contains(j, x[{i + 1}]), TRUE)" for i in range(len(self.paths)))
+        anew = " OR ".join(f"NOT coalesce({'' if i in self.whole else f'starts_with(x[{i + 1}], chr(34)) OR '}contains(j, x[{i + 1}]), TRUE)"
+                           for i in range(len(self.paths)))
         count = work.execute(f"{insert} CASE WHEN {anew} THEN -r END FROM {self.reader} WHERE {condition}").fetchone()[0]
         marked = f"FROM {table.physical} WHERE __x = {number} AND __d < 0"
         if work.value(f"SELECT count(*) {marked}"):

@@ -4,7 +4,7 @@ import secrets
 
 from . import formats
 from .catalog import Column, Stage, Table, resolve
-from .errors import already_exists, does_not_exist, syntax_error, unsupported
+from .errors import SnowflakeError, already_exists, does_not_exist, syntax_error, unsupported
 from .lexer import Cursor, column, show_name, split_commas
 from .rewrite import Environment, rewrite
 from .types import of_duckdb, parse_type
@@ -167,7 +167,6 @@ def _definition(call):
         names = [c.name for c in columns]
         double = next((n for n in names if names.count(n) > 1), None)
         if double is not None:
-            from .errors import SnowflakeError
             raise SnowflakeError("002025", "42S21", f"SQL compilation error:\nduplicate column name '{double}'")
     while cursor.peek is not None:
         if cursor.take("AS"):
@@ -252,8 +251,8 @@ def drop(call):
         raise unsupported(f"DROP {what}")
     try:
         dropped(call, parts)
-    except Exception:
-        if if_exists:
+    except SnowflakeError as error:
+        if if_exists and error.code == "002003":
             return _status(f"Drop statement executed successfully ({show_name(parts[-1])} already dropped).")
         raise
     return _status(f"{show_name(parts[-1])} successfully dropped.")
@@ -339,8 +338,8 @@ def alter(call):
     call.commit_before_ddl()
     try:
         table, full = Environment(call.session, call.catalog, None).lookup(parts)
-    except Exception:
-        if if_exists:
+    except SnowflakeError as error:
+        if if_exists and error.code == "002003":
             return _status("Statement executed successfully.")
         raise
     call.session.require("ALTER", "table", full[2])
@@ -362,7 +361,6 @@ def _alter_table(call, table, full):
             if table.column(made.name) is not None:
                 if part_if_missing:
                     continue
-                from .errors import SnowflakeError
                 raise SnowflakeError("001430", "42601", f"SQL compilation error:\ncolumn '{made.name}' already exists")
             default = f" DEFAULT ({made.default})" if made.default else ""
             call.engine.alter(f"ALTER TABLE {table.physical} ADD COLUMN {column(made.name)} {made.type.duckdb}{default}")
@@ -404,7 +402,6 @@ def _alter_column(call, table):
     wider = kind.name == target.type.name and (kind.length or 0) >= (target.type.length or 0) \
         and (kind.precision or 0) >= (target.type.precision or 0) and kind.scale == target.type.scale
     if not wider:
-        from .errors import SnowflakeError
         raise SnowflakeError("002108", "22000", f"SQL compilation error: cannot change column {name} from type {target.type} to {kind}")
     call.engine.alter(f"ALTER TABLE {table.physical} ALTER COLUMN {column(name)} SET DATA TYPE {kind.duckdb}")
     target.type = kind

@@ -36,13 +36,17 @@ def material_of(meta, location):
         raise BadEncryption(f"encryptiondata: {error!r}") from None
 
 
+ORDERS = (["queryId", "smkId", "keySize"],         # Python, C, JDBC
+          ["smkId", "queryId", "keySize"])         # gosnowflake, seen through ADBC 1.11.0
+
+
 def check_matdesc(text, key_bytes, smk_id, query_ids):
     try:
         pairs = json.loads(text or "", object_pairs_hook=list)
     except ValueError:
         raise BadEncryption(f"matdesc is not JSON: {text!r}") from None
-    if [k for k, _ in pairs] != ["queryId", "smkId", "keySize"] or not all(isinstance(v, str) for _, v in pairs):
-        raise BadEncryption(f"matdesc must be queryId, smkId, keySize in this order, as strings: {text}")
+    if [k for k, _ in pairs] not in ORDERS or not all(isinstance(v, str) for _, v in pairs):
+        raise BadEncryption(f"matdesc must be queryId, smkId, keySize in an official client's order, as strings: {text}")
     if text != json.dumps(dict(pairs), separators=(",", ":")):
         raise BadEncryption(f"matdesc is not compact: {text}")
     values = dict(pairs)

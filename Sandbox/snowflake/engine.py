@@ -1,6 +1,7 @@
 """DuckDB beneath: connections, row visibility, and what COMMIT and ROLLBACK do to rows."""
 import contextlib
 import os
+import re
 import threading
 
 import duckdb
@@ -9,16 +10,17 @@ from .errors import SnowflakeError, canceled
 from .lexer import column, quote
 
 MACROS = """
-CREATE OR REPLACE MACRO sf_check_json(s) AS CASE WHEN s IS NULL OR trim(s) = '' THEN NULL WHEN json_valid(s) THEN s ELSE error('100069:Error parsing JSON: ' || left(s, 200)) END;
+CREATE OR REPLACE MACRO sf_fail(s) AS CAST(s AS INTEGER);
+CREATE OR REPLACE MACRO sf_check_json(s) AS CASE WHEN s IS NULL OR trim(s) = '' THEN NULL WHEN json_valid(s) THEN s ELSE CAST(sf_fail('100069:Error parsing JSON: ' || left(s, 200)) AS VARCHAR) END;
 CREATE OR REPLACE MACRO parse_json(s) AS CAST(sf_check_json(CAST(s AS VARCHAR)) AS JSON);
 CREATE OR REPLACE MACRO try_parse_json(s) AS CAST(CASE WHEN json_valid(s) THEN s END AS JSON);
 CREATE OR REPLACE MACRO sf_wall(s) AS CAST(regexp_replace(s, '\\s*(Z|[+-]\\d\\d:?\\d\\d)$', '') AS TIMESTAMP);
 CREATE OR REPLACE MACRO sf_epoch(n) AS make_timestamp(CASE WHEN abs(n) < 31536000000 THEN n * 1000000 WHEN abs(n) < 31536000000000 THEN n * 1000 WHEN abs(n) < 31536000000000000 THEN n ELSE n // 1000 END);
 CREATE OR REPLACE MACRO sf_timestamp(s) AS CASE WHEN regexp_full_match(s, '-?\\d+') THEN sf_epoch(CAST(s AS BIGINT)) ELSE sf_wall(s) END;
 CREATE OR REPLACE MACRO to_timestamp_ntz(s) AS sf_timestamp(CAST(s AS VARCHAR)), (s, n) AS make_timestamp(CAST(CAST(s AS HUGEINT) * CAST(pow(10, 6) AS BIGINT) // CAST(pow(10, n) AS BIGINT) AS BIGINT));
-CREATE OR REPLACE MACRO sf_text(s, n) AS CASE WHEN length(s) > n THEN error('100078:String ''' || left(s, 60) || ''' is too long and would be truncated') ELSE s END;
-CREATE OR REPLACE MACRO sf_bytes(s, n) AS CASE WHEN octet_length(s) > n THEN error('100078:Binary value is too long and would be truncated') ELSE s END;
-CREATE OR REPLACE MACRO sf_variant(s, n) AS CASE WHEN strlen(s) > n THEN error('100082:Max LOB size (' || n || ') exceeded, actual size of parsed column is ' || strlen(s)) ELSE s END;
+CREATE OR REPLACE MACRO sf_text(s, n) AS CASE WHEN length(s) > n THEN CAST(sf_fail('100078:String ''' || left(s, 60) || ''' is too long and would be truncated') AS VARCHAR) ELSE s END;
+CREATE OR REPLACE MACRO sf_bytes(s, n) AS CASE WHEN octet_length(s) > n THEN CAST(CAST(sf_fail('100078:Binary value of ' || octet_length(s) || ' bytes is too long and would be truncated') AS VARCHAR) AS BLOB) ELSE s END;
+CREATE OR REPLACE MACRO sf_variant(s, n) AS CASE WHEN strlen(s) > n THEN CAST(CAST(sf_fail('100082:Max LOB size (' || n || ') exceeded, actual size of parsed column is ' || strlen(s)) AS VARCHAR) AS JSON) ELSE s END;
 CREATE OR REPLACE MACRO iff(a, b, c) AS CASE WHEN a THEN b ELSE c END;
 CREATE OR REPLACE MACRO nvl(a, b) AS coalesce(a, b);
 CREATE OR REPLACE MACRO nvl2(a, b, c) AS CASE WHEN a IS NOT NULL THEN b ELSE c END;
@@ -246,7 +248,8 @@ def translated(error):
     for marker in ("Invalid Input Error: ", "Conversion Error: ", "Out of Range Error: "):
         if marker in first:
             first = first.partition(marker)[2]
-    code, colon, rest = first.partition(":")
+    ours = re.match(r"Could not convert string ['\"](\d{6}:.*)['\"] to INT32", first, re.S)    # sf_fail
+    code, colon, rest = (ours.group(1) if ours else first).partition(":")
     if colon and code.isdigit() and len(code) == 6:
         return SnowflakeError(code, "22000", rest)
     if isinstance(error, duckdb.ParserException):

@@ -6,7 +6,7 @@ import re
 import threading
 
 ACTIONS = {
-    "status",            # {"status": 503, "retry_after": 1}: answered before anything is applied
+    "status",            # {"status": 503, "retry_after": 1, "body": "…"}: answered before anything is applied
     "close",             # the connection is closed before anything is applied
     "apply_close",       # applied, then the connection is closed without an answer
     "apply_status",      # applied, then answered with {"status": 503}
@@ -27,7 +27,7 @@ class Rule:
         self.action = given["action"]
         if self.action not in ACTIONS:
             raise ValueError(f"action {self.action}; there are: {', '.join(sorted(ACTIONS))}")
-        unknown = set(given) - {"path", "sql", "method", "service", "nth", "times", "action", "status", "retry_after", "delay_ms", "keep",
+        unknown = set(given) - {"path", "sql", "method", "service", "nth", "times", "action", "status", "retry_after", "delay_ms", "keep", "body",
                                 "code", "sqlstate", "message", "name"}
         if unknown:
             raise ValueError(f"unknown in a fault: {', '.join(sorted(unknown))}")

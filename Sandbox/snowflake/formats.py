@@ -98,7 +98,8 @@ class Format:
         if get("ENABLE_OCTAL", False) or get("ALLOW_DUPLICATE", False):
             raise unsupported("ENABLE_OCTAL and ALLOW_DUPLICATE")
         self.strip_outer = get("STRIP_OUTER_ARRAY", False)
-        self.strip_nulls = get("STRIP_NULL_VALUES", False)
+        if get("STRIP_NULL_VALUES", False):
+            raise unsupported("STRIP_NULL_VALUES")
         if self.type == "JSON" and (self.trim_space or self.null_if):
             raise unsupported("TRIM_SPACE and NULL_IF of JSON files")
 

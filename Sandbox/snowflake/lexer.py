@@ -112,6 +112,7 @@ class Cursor:
 
     def __init__(self, tokens, sql=""):
         self.tokens, self.sql, self.at = tokens, sql, 0
+        self.bound = None                 # gives the value of IDENTIFIER(?)
 
     @property
     def peek(self):
@@ -152,7 +153,8 @@ class Cursor:
         """A possibly qualified name as a list of exact parts. IDENTIFIER('…') too."""
         if self.looks("IDENTIFIER", "("):
             self.at += 2
-            inner = Cursor(tokens_of(self.next().value))
+            token = self.next()
+            inner = Cursor(tokens_of(self.bound() if token.text == "?" else token.value))
             self.expect(")")
             return inner.name()
         parts = [self.identifier()]

@@ -84,6 +84,7 @@ class Rewriter:
 
     def __init__(self, tokens, environment):
         self.cursor, self.env = Cursor(tokens), environment
+        self.cursor.bound = lambda: environment.bindings["1"]["value"]
         self.pieces, self.primary, self.path = [], 0, False
         self.levels = [{"from": False, "function": None, "start": 0}]
         self.expecting, self.ctes = False, self._cte_names(tokens)

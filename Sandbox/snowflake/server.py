@@ -33,6 +33,7 @@ class Server:
 
     def _with_faults(self, service, store):
         def handle(request):
+            self.world.wait_while_stalled()
             rule = self.world.faults.take(service, request.method, request.target)
             return store.handle(request) if rule is None else around(rule, lambda: store.handle(request))
         return handle

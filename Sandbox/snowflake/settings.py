@@ -21,6 +21,8 @@ class Settings:
                                                   # auto: tls for the official drivers when --tls, else url
         self.credential_validity_seconds = 3600.0
         self.threshold_bytes = 209715200          # multi-part threshold told to clients
+        self.strict_digest = True                 # a staged file's digest must be that of its content. gosnowflake sends
+                                                  # the digest of nothing when it uploads a stream (ADBC's bulk load)
         self.file_prefix = "stage"                # names in COPY results: stage (st/path) | none (path)
 
     def update(self, values):

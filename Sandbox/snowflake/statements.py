@@ -95,6 +95,7 @@ class Call:
         self.tokens, self.cursor = tokens, Cursor(tokens, query.sql)
         self.catalog, self.engine, self.settings = world.catalog, world.engine, world.settings
         self.bindings = query.body.get("bindings")
+        self.cursor.bound = lambda: self.bindings["1"]["value"]
 
     @contextlib.contextmanager
     def writing(self):

@@ -35,9 +35,12 @@ class World:
         self.results = Results(os.path.join(self.data, "chunks"))
         self.queries = Queries(Statements(self), self.transactions.wake)
         self.faults = Faults()
+        self.stalled_until = 0.0
 
-    def sleep(self, seconds):
-        time.sleep(seconds)
+    def wait_while_stalled(self):
+        """Nothing is answered until a stall (POST /sandbox/stall) ends."""
+        while (left := self.stalled_until - time.time()) > 0:
+            time.sleep(min(left, 0.05))
 
     def pause(self, query, seconds):
         """SYSTEM$WAIT, cancellable."""

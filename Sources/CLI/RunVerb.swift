@@ -60,7 +60,7 @@ struct PipelineRun {
       Pipeline.Parts(
         name: configuration.name, identity: configuration.identity, source: assembly.source,
         destination: assembly.destination, store: SQLiteStateStore(
-          path: configuration.stateFile, clock: clock, leaseDuration: configuration.leaseDuration),
+          path: configuration.stateFile, clock: clock, leaseDuration: configuration.settings.leaseDuration),
         deadLetters: assembly.deadLetters, settings: configuration.settings, clock: clock, log: console.logger,
         crash: assembly.context.crash))
     Signals.onFirst { [console] in

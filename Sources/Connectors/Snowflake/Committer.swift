@@ -64,8 +64,7 @@ struct Committer: Sendable {
 
   private func record(_ receipt: CommitReceipt, _ session: Session) async throws {
     let statement = ledger.insert(
-      receipt, text: ReceiptText.encode(receipt), at: timestampText(context.clock.wall()), fence: fence,
-      generation: generation)
+      receipt, text: ReceiptText.encode(receipt), fence: fence, generation: generation)
     let inserted = try await session.query(
       statement, trying: "Writing the ledger row", grant: Grants.control(ledger.table)).rowsChanged
     // None: the server has ended our transaction meanwhile, and what we do now is not what we did before.
@@ -237,22 +236,4 @@ struct Committer: Sendable {
       }
     }
   }
-}
-
-/// `2026-11-21 02:04:50.123`, UTC.
-func timestampText(_ milliseconds: Int64) -> String {
-  let seconds = milliseconds / 1000
-  let days = seconds / 86_400
-  let rest = seconds % 86_400
-  // Howard Hinnant's civil_from_days, for days since 1970.
-  let shifted = days + 719_468
-  let era = shifted / 146_097
-  let dayOfEra = shifted - era * 146_097
-  let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-  let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-  let month = (5 * dayOfYear + 2) / 153
-  let year = yearOfEra + era * 400 + (month >= 10 ? 1 : 0)
-  func two(_ number: Int64) -> String { padded(UInt64(number), to: 2) }
-  return "\(padded(UInt64(year), to: 4))-\(two(month < 10 ? month + 3 : month - 9))-\(two(dayOfYear - (153 * month + 2) / 5 + 1)) "
-    + "\(two(rest / 3600)):\(two(rest / 60 % 60)):\(two(rest % 60)).\(padded(UInt64(milliseconds % 1000), to: 3))"
 }

@@ -26,11 +26,11 @@ struct Ledger: Sendable, Hashable {
 
   /// Adds the epoch's row, but only while the fence still says what this same transaction wrote there: had the server
   /// ended the transaction behind our back, no row is added, and the COPY statements are undone with it.
-  func insert(_ receipt: CommitReceipt, text: String, at time: String, fence: Fence, generation: UInt64) -> String {
+  func insert(_ receipt: CommitReceipt, text: String, fence: Fence, generation: UInt64) -> String {
     let epoch = receipt.id
     let values = [
       literal(fence.pipeline), literal(epoch.description), "\(epoch.generation)", "\(epoch.sequence)",
-      "\(receipt.rows)", "\(receipt.files)", "\(receipt.bytes)", literal(text), "\(literal(time))::TIMESTAMP_NTZ",
+      "\(receipt.rows)", "\(receipt.files)", "\(receipt.bytes)", literal(text), "CURRENT_TIMESTAMP()",
     ]
     return "INSERT INTO \(table.sql) (\"PIPELINE\", \"EPOCH\", \"EPOCH_GENERATION\", \"EPOCH_SEQUENCE\", "
       + "\"ROWS_LOADED\", \"FILES\", \"BYTES\", \"RECEIPT\", \"COMMITTED_AT\") SELECT \(values.joined(separator: ", ")) "

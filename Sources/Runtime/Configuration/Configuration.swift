@@ -25,8 +25,6 @@ public struct Configuration: Sendable {
   public var destination: Endpoint
   /// The `pipeline:` section.
   public var settings: PipelineSettings
-  /// How long a lease lasts that is not renewed.
-  public var leaseDuration: Duration
   /// The folder of the state, the dead letters and the spool.
   public var stateDirectory: String
   /// Hides every secret of this configuration.

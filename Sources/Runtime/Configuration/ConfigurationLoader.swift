@@ -52,7 +52,7 @@ public struct ConfigurationLoader {
     guard let source, let destination else { return nil }
     var configuration = Configuration(
       name: written ?? "", source: source, destination: destination, settings: settings.settings,
-      leaseDuration: settings.leaseDuration, stateDirectory: "", redactor: Redactor(secrets: secrets))
+      stateDirectory: "", redactor: Redactor(secrets: secrets))
     if written == nil { configuration.name = PipelineName.standard(for: configuration.identity) }
     configuration.stateDirectory = StateDirectory.find(
       state, pipeline: configuration.name, environment: request.environment)

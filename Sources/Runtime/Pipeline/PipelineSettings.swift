@@ -14,6 +14,8 @@ public struct PipelineSettings: Sendable, Hashable {
   public var idleCheckpointInterval: Duration = .seconds(10)
   /// How long a clean shutdown may take.
   public var shutdownDeadline: Duration = .seconds(30)
+  /// How long a silent holder keeps the lease.
+  public var leaseDuration: Duration = .seconds(30)
   /// The defaults.
   public init() {}
 }

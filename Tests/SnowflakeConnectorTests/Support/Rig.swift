@@ -22,10 +22,10 @@ struct Rig: Sendable {
     for name in ["state", "spool"] {
       try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
     }
-    var properties = Properties([
+    var properties: Properties = [
       "account": "acme-eu1", "host": standIn.url, "user": "LOADER", "password": "secret-of-the-test", "database": "RAW",
       "schema": "SHOP", "table": "ORDERS", "warehouse": "LOAD_WH", "lock_timeout": "5s",
-    ])
+    ]
     for (name, text) in changes { properties[name] = text.isEmpty ? nil : .scalar(text, at: .init(path: name)) }
     self.budget = MemoryBudget(bytes: budget)
     let log = log

@@ -30,7 +30,7 @@ final class StandIn: @unchecked Sendable {  // everything is set in init
       "-m", "Sandbox.snowflake", "--port", "0", "--port-file", portFile, "--data", folder + "/data",
       "--user", "LOADER", "--password", "secret-of-the-test", "--database", "RAW.SHOP", "--threads", "2",
     ] + arguments
-    FileManager.default.createFile(atPath: folder + "/log", contents: nil)
+    _ = FileManager.default.createFile(atPath: folder + "/log", contents: nil)
     let log = FileHandle(forWritingAtPath: folder + "/log")
     process.standardOutput = log
     process.standardError = log
@@ -51,7 +51,7 @@ final class StandIn: @unchecked Sendable {  // everything is set in init
   }
 
   deinit {
-    if process.isRunning { process.terminate() }
+    kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
     try? FileManager.default.removeItem(atPath: folder)
   }
