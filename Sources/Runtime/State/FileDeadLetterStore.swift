@@ -1,0 +1,149 @@
+public import NebulaCore
+import Glibc
+
+/// Dead letters as JSON Lines, one file an epoch: written under a hidden name, durable before the intent that lists
+/// it, renamed visible after the receipt (DESIGN §5). Each line says what was wrong, what to do, where the record
+/// stood, and holds the record itself.
+public actor FileDeadLetterStore: DeadLetterStore {
+  private let executor = ThreadExecutor()
+  /// Blocks, so it runs on a thread of its own.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+  private let folder: String
+  private var open: [EpochID: DeadLetterWriter] = [:]
+
+  /// Keeps the files in `folder`, which is made when missing (0700).
+  public init(folder: String) { self.folder = folder }
+  deinit { executor.stop() }
+
+  private func hidden(_ name: String) -> String { "\(folder)/.\(name)" }
+  private static func name(_ epoch: EpochID) -> String { "\(epoch).jsonl" }
+
+  /// Appends to the epoch's hidden file.
+  public func append(_ records: [RejectedRecord], to epoch: EpochID) async throws {
+    guard !records.isEmpty else { return }
+    if open[epoch] == nil {
+      try makeFolder()
+      open[epoch] = try DeadLetterWriter(hidden(Self.name(epoch)))
+    }
+    try open[epoch]?.append(records)
+  }
+
+  /// Flushes file and folder; nil when there is nothing.
+  public func seal(_ epoch: EpochID) async throws -> DeadLetterFile? {
+    guard let writer = open[epoch] else { return nil }
+    let file = try writer.finish(name: Self.name(epoch))
+    try sync()
+    open[epoch] = nil
+    return file
+  }
+
+  /// Renames the hidden file to its name; a visible file with the right content is accepted as done.
+  public func publish(_ file: DeadLetterFile) async throws {
+    guard !file.name.contains("/"), !file.name.isEmpty else { throw notWhole(file, "has no name that fits") }
+    let visible = "\(folder)/\(file.name)"
+    if try isWhole(hidden(file.name), file) {
+      // link, not rename: a name that is taken is never overwritten
+      guard link(hidden(file.name), visible) == 0 || errno == EEXIST else {
+        throw deadLetterError(errno, "Publishing", visible)
+      }
+      guard try isWhole(visible, file) else { throw notWhole(file, "exists with other content") }
+      try remove(hidden(file.name))
+    } else if try !isWhole(visible, file) {
+      throw notWhole(file, "is missing or not whole")
+    }
+    try sync()
+  }
+
+  /// Removes the hidden file of an epoch that is not committed.
+  public func discard(_ epoch: EpochID) async throws {
+    open[epoch] = nil
+    try remove(hidden(Self.name(epoch)))
+  }
+
+  /// Removes hidden files that nobody names; those being written stay.
+  public func sweep(keeping files: [DeadLetterFile]) async throws {
+    let kept = Set(files.map(\.name)).union(open.keys.map(Self.name))
+    guard let entries = opendir(folder) else {
+      if errno == ENOENT { return }
+      throw deadLetterError(errno, "Listing", folder)
+    }
+    defer { closedir(entries) }
+    while let entry = readdir(entries) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      guard name.hasPrefix("."), name.hasSuffix(".jsonl"), !kept.contains(String(name.dropFirst())) else { continue }
+      try remove("\(folder)/\(name)")
+    }
+  }
+
+  // MARK: Files
+
+  private func makeFolder() throws(NebulaError) {
+    guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw deadLetterError(errno, "Making the folder", folder) }
+  }
+
+  private func remove(_ path: String) throws(NebulaError) {
+    guard unlink(path) == 0 || errno == ENOENT else { throw deadLetterError(errno, "Removing", path) }
+  }
+
+  private func sync() throws(NebulaError) {
+    let number = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard number >= 0 else { throw deadLetterError(errno, "Opening", folder) }
+    defer { close(number) }
+    guard fsync(number) == 0 else { throw deadLetterError(errno, "Flushing", folder) }
+  }
+
+  private func isWhole(_ path: String, _ file: DeadLetterFile) throws(NebulaError) -> Bool {
+    let number = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    if number < 0, errno == ENOENT { return false }
+    guard number >= 0 else { throw deadLetterError(errno, "Opening", path) }
+    defer { close(number) }
+    var (hash, length) = (SHA256(), UInt64(0))
+    var buffer = [UInt8](repeating: 0, count: 256 << 10)
+    while true {
+      let count = read(number, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw deadLetterError(errno, "Reading", path) }
+      if count == 0 { return length == file.bytes && SHA256.hex(hash.finish()) == file.sha256 }
+      length += UInt64(count)
+      buffer.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[0..<count])) }
+    }
+  }
+
+  private func notWhole(_ file: DeadLetterFile, _ what: String) -> NebulaError {
+    NebulaError(
+      .deadLettersDamaged, "The dead letter file \(file.name) \(what).",
+      remedy: "Bring the file back, or look into the folder for who changed it; the records are counted as rejected.",
+      at: .init(path: "\(folder)/\(file.name)"))
+  }
+}
+
+extension NebulaError.Code {
+  /// A dead letter file could not be written.
+  public static let deadLettersFailed: Self = "dead_letters.failed"
+  /// The disk is full where dead letters lie.
+  public static let deadLettersDiskFull: Self = "dead_letters.disk_full"
+  /// A dead letter file is not what its intent says.
+  public static let deadLettersDamaged: Self = "dead_letters.damaged"
+}
+
+/// The errors of dead letters, for the docs.
+public let deadLetterErrors: [ErrorSpecification] = [
+  .init(.deadLettersFailed, "A dead letter file could not be written.", remedy: "Look at the disk and the folder's owner."),
+  .init(.deadLettersDiskFull, "The disk is full where dead letters lie.", remedy: "Make room; nothing is lost."),
+  .init(.deadLettersDamaged, "A dead letter file is missing or changed.", remedy: "Bring the file back."),
+]
+
+func deadLetterError(_ number: Int32, _ doing: String, _ path: String) -> NebulaError {
+  let message = "\(doing) \(path) failed: \(String(cString: strerror(number)))."
+  guard number == ENOSPC || number == EDQUOT || number == EFBIG else {
+    return NebulaError(
+      .deadLettersFailed, message, remedy: "Look at the disk and at the folder's owner; nothing is lost.",
+      at: .init(path: path), native: "errno \(number)", exit: .environment)
+  }
+  return NebulaError(
+    .deadLettersDiskFull, message, remedy: "Make room there; nothing is lost, and the next start goes on.",
+    at: .init(path: path), native: "errno \(number)", disposition: .retry(after: nil), exit: .environment)
+}
