@@ -13,7 +13,7 @@ from .store import Collection, Load, Store
 from .values import MAX_USER_BYTES, NUMBER, OBJECTID, STRING, document, encode, key_of_document_key
 
 POOL = 1 << 16
-SPREAD = 96
+SPREAD = 64
 CITIES = ["Zürich", "Łódź", "São Paulo", "東京", "Reykjavík", "New York", 'Saint "John\'s"', "Αθήνα", "Kraków 🐉", "Bern"]
 STATES = ["open", "paid", "packed", "shipped", "returned", "closed"]
 WORDS = ("time person year way day thing man world life hand part child eye woman place work week case point company "
@@ -28,7 +28,7 @@ def text_element(name: str, value: str) -> bytes:
 
 
 class Documents:
-    def __init__(self, seed: int, mean_bytes: int = 325, mixed_ids: bool = False):
+    def __init__(self, seed: int, mean_bytes: int = 330, mixed_ids: bool = False):
         self.seed, self.mixed_ids = seed, mixed_ids
         self.shelf = seed & 0xFFFFFFFF
         self.stir = (seed * 0xD6E8FEB86659FD93 + 0x9E3779B97F4A7C15) & MASK
@@ -39,8 +39,8 @@ class Documents:
         self.states = [text_element("status", state) for state in STATES]
         self.tags = [b"\x04tags\0" + encode({"0": a, "1": b, "2": chance.randrange(1000)}) for a in STATES for b in STATES]
         self.note = 0
-        small = len(self.document(1)) + SPREAD // 2 - self._note_length(self._hash(1))
-        self.note = max(0, mean_bytes - small - SPREAD // 2)
+        bare = [len(self.document(number)) for number in range(500)]
+        self.note = max(0, mean_bytes - sum(bare) // len(bare))
         words, size, wanted = [], 0, POOL + self.note + SPREAD
         while size < wanted:
             words.append(chance.choice(WORDS) + str(chance.randrange(100)))

@@ -36,6 +36,9 @@ class Collection:
     def __len__(self) -> int:
         return len(self.docs)
 
+    def __bool__(self) -> bool:
+        return True                        # an empty collection is still one
+
     def get(self, key: tuple) -> tuple[bytes, int] | None:
         return self.docs.get(key)
 

@@ -17,6 +17,8 @@ struct CheckedURL: Sendable {
     guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
       throw Self.bad("The address \(redacted) holds a blank, a control character or a character outside ASCII.")
     }
+    // curl would take the path's first part for the host
+    guard !text.contains(":///") else { throw Self.bad("The address \(redacted) has no host.") }
     guard let parser = curl_url() else { throw Self.bad("The address \(redacted) can't be read.") }
     defer { curl_url_cleanup(parser) }
     guard curl_url_set(parser, CURLUPART_URL, text, UInt32(CURLU_PATH_AS_IS)) == CURLUE_OK,

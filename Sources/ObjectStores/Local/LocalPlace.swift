@@ -11,9 +11,10 @@ struct LocalPlace: ~Copyable {
 
   init(root: String, key: String, makesFolders: Bool) throws(NebulaError) {
     let names = try Self.names(key)
+    let folder = try Self.walk(root, names.dropLast(), makesFolders: makesFolders)
+    self.folder = folder
     path = "\(root)/\(key)"
     name = names[names.count - 1]
-    folder = try Self.walk(root, names.dropLast(), makesFolders: makesFolders)
   }
   deinit { close(folder) }
 

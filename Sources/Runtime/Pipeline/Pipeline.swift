@@ -1,6 +1,6 @@
 public import NebulaCore
 
-/// Moves records from a source to a destination, epoch by epoch (DESIGN §5).
+/// Moves records from a source to a destination, epoch by epoch (docs/design.md).
 ///
 ///     open → recover → [ read → write → prepare → intent ] → [ commit → receipt → dead letters → acknowledge ]
 ///

@@ -1,7 +1,7 @@
 public import NebulaCore
 
 /// Keeps the dead letters: one file an epoch, durable before the intent that lists it, renamed visible after the
-/// receipt and again at start, swept when no intent or receipt names it (DESIGN §5).
+/// receipt and again at start, swept when no intent or receipt names it (docs/design.md).
 public protocol DeadLetterStore: DeadLetterSink {
   /// Makes the epoch's file durable and describes it; nil when the epoch has no rejected records.
   func seal(_ epoch: EpochID) async throws -> DeadLetterFile?

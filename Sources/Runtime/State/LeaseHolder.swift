@@ -68,7 +68,7 @@ private func text(_ buffer: [CChar]) -> String {
 }
 
 /// The content of a small file, or nil when it can't be read.
-func smallFile(_ path: String, limit: Int = 64 << 10) -> [UInt8]? {
+public func smallFile(_ path: String, limit: Int = 64 << 10) -> [UInt8]? {
   let descriptor = open(path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { return nil }
   defer { close(descriptor) }

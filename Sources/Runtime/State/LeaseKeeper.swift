@@ -1,4 +1,5 @@
 internal import Glibc
+internal import NebulaCore
 internal import Synchronization
 
 /// A thread of its own that calls `renew` at every interval until it says "no more" or `stop` is called: a pipeline
@@ -43,7 +44,7 @@ final class LeaseKeeper: Sendable {
   private func loop() {
     var events = pollfd(fd: ends.read, events: Int16(POLLIN), revents: 0)
     while true {
-      while poll(&events, 1, Int32(clamping: interval.milliseconds)) < 0, errno == EINTR {}
+      while poll(&events, 1, Int32(clamping: interval.wholeMilliseconds)) < 0, errno == EINTR {}
       if stopped.load(ordering: .acquiring) || !renew() { return }
     }
   }

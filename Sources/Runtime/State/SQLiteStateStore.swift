@@ -1,6 +1,6 @@
 public import NebulaCore
 
-/// Keeps a pipeline's state in one SQLite file (DESIGN §5, invariants 1, 2 and 7a).
+/// Keeps a pipeline's state in one SQLite file (docs/design.md).
 ///
 /// Every write is one transaction that takes the write lock first, then compares the lease's generation and the tail.
 /// Each commit is synced to disk before it returns.
@@ -46,6 +46,10 @@ public actor SQLiteStateStore: StateStore {
     keeper?.stop()
     let lease = try write { table throws(NebulaError) in
       let row = try table.row(pipeline)
+      // The folder also holds dead letters and spool: two pipelines in it would sweep each other's.
+      for other in try table.names() where other != pipeline {
+        if try table.row(other)?.identity != nil { throw occupied(by: other, pipeline) }
+      }
       if let row {
         try refuse(row, pipeline)
         if let stored = row.identity, stored != identity { throw different(stored, identity, pipeline) }
@@ -186,7 +190,7 @@ public actor SQLiteStateStore: StateStore {
     return database
   }
 
-  private func expiry() -> Int64 { clock.wall() + leaseDuration.milliseconds }
+  private func expiry() -> Int64 { clock.wall() + leaseDuration.wholeMilliseconds }
 
   /// Throws when someone else may still be at work.
   private func refuse(_ row: StateTable.Row, _ pipeline: String) throws(NebulaError) {
@@ -198,6 +202,13 @@ public actor SQLiteStateStore: StateStore {
       "Pipeline '\(pipeline)' is held by \(other) since \(row.acquired.map(timestamp) ?? "an unknown time").",
       remedy: "Stop that process, or wait: if it is dead, its lease ends in \((expires - now + 999) / 1000) s.",
       at: .init(path: path))
+  }
+
+  private func occupied(by other: String, _ pipeline: String) -> NebulaError {
+    NebulaError(
+      .stateOccupied, "This is the state of pipeline '\(other)', not of '\(pipeline)'.",
+      remedy: "Give every pipeline a folder of its own with --state, or write `name: \(other)`.", at: .init(path: path),
+      exit: .configuration)
   }
 
   private func different(_ stored: PipelineIdentity, _ given: PipelineIdentity, _ pipeline: String) -> NebulaError {
@@ -215,7 +226,7 @@ public actor SQLiteStateStore: StateStore {
         let database = try SQLite(path)
         try database.run("PRAGMA synchronous = FULL")
         try database.transaction { () throws(NebulaError) in
-          try StateTable(database: database).renew(lease, holder, until: clock.wall() + duration.milliseconds)
+          try StateTable(database: database).renew(lease, holder, until: clock.wall() + duration.wholeMilliseconds)
         }
         return true
       } catch { return error.isRetryable }  // tried again at the next interval; a lost lease shows at the next write
@@ -230,11 +241,6 @@ func fenced(_ lease: Lease, _ seen: String) -> NebulaError {
   NebulaError(
     .fenced, "Pipeline '\(lease.pipeline)', generation \(lease.generation): \(seen).",
     remedy: "Another process has taken the pipeline over, and goes on. This one stops; nothing is lost.")
-}
-
-extension Duration {
-  /// Whole milliseconds.
-  var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
 }
 
 extension PipelineIdentity {

@@ -13,6 +13,8 @@ extension NebulaError.Code {
   public static let stateNewer: Self = "state.newer_version"
   /// The file is a database, but not one of ours.
   public static let stateForeign: Self = "state.not_a_state_file"
+  /// The state file belongs to another pipeline.
+  public static let stateOccupied: Self = "state.other_pipeline"
   /// There is no state.
   public static let stateMissing: Self = "state.missing"
 }
@@ -38,5 +40,8 @@ public let stateErrors: [ErrorSpecification] = [
   .init(.stateUnwritable, "The state file can't be opened for writing.", remedy: "Mend its rights, or use --state."),
   .init(.stateNewer, "The state file was written by a newer nebula-swift.", remedy: "Use that version or a newer one."),
   .init(.stateForeign, "The file is an SQLite database of something else.", remedy: "Choose another place with --state."),
+  .init(
+    .stateOccupied, "The state file belongs to another pipeline.",
+    remedy: "Give every pipeline a folder of its own with --state."),
   .init(.stateMissing, "There is no state for that pipeline.", remedy: "Check the name and --state."),
 ]

@@ -8,8 +8,9 @@ let simulationSeeds = ProcessInfo.processInfo.environment["SIMULATION_SEEDS"].fl
 
 @Suite struct SimulationTests {
   /// Invariants 1 to 4 and 7: deaths, zombies, lost and late requests, lost answers, random epoch boundaries.
-  @Test(arguments: ModelWorld.Kind.allCases) func chaosEndsExactlyOnce(_ kind: ModelWorld.Kind) {
+  @Test(arguments: ModelWorld.Kind.allCases) func chaosEndsExactlyOnce(_ kind: ModelWorld.Kind) async {
     for seed in 0..<UInt64(simulationSeeds) {
+      await Task.yield()  // other tests share the two threads
       var run = ChaosRun(kind, .designed, seed: seed)
       let verdict = run.verdict()
       #expect(verdict == nil, "\(kind), seed \(seed)")
@@ -18,9 +19,9 @@ let simulationSeeds = ProcessInfo.processInfo.environment["SIMULATION_SEEDS"].fl
   }
 
   /// The second death may come while the first is being repaired: every pair, before and after every effect.
-  @Test(arguments: ModelWorld.Kind.allCases) func everyPairOfDeathsEndsExactlyOnce(_ kind: ModelWorld.Kind) {
+  @Test(arguments: ModelWorld.Kind.allCases) func everyPairOfDeathsEndsExactlyOnce(_ kind: ModelWorld.Kind) async {
     let pairs = PairsOfDeaths(kind)
-    let result = pairs.run()
+    let result = await pairs.run()
     #expect(result.failure == nil)
     #expect(result.pairs > 1000)
     print("\(kind): \(result.pairs) pairs of deaths")
@@ -31,10 +32,11 @@ struct PairsOfDeaths {
   let kind: ModelWorld.Kind
   init(_ kind: ModelWorld.Kind) { self.kind = kind }
 
-  func run() -> (pairs: Int, failure: String?) {
+  func run() async -> (pairs: Int, failure: String?) {
     var pairs = 0
     for first in 0... {
       var firstHappened = false
+      await Task.yield()
       for second in 0... {
         let world = ModelWorld(kind, .designed, seed: 7, entries: 7)
         let deaths = [first, second].enumerated().map { number, point in die(world, at: point, number) }
