@@ -65,7 +65,7 @@ let package = Package(
     tests("ArchitectureTests"),
     tests("CoreTests", ["NebulaCore"]),
     tests("FormatsTests", ["NebulaCore", "NebulaFormats", "CNebulaKernels"]),
-    tests("HTTPTests", ["NebulaCore", "NebulaHTTP"]),
+    tests("HTTPTests", ["NebulaCore", "NebulaHTTP"], fixtures: ["Fixtures"]),
     tests("ObjectStoresTests", ["NebulaCore", "NebulaHTTP", "NebulaObjectStores"]),
     tests("RuntimeTests", ["NebulaCore", "NebulaRuntime"], fixtures: ["Fixtures"]),
     tests("FileConnectorTests", ["NebulaCore", "NebulaFormats", "FileConnector"]),
