@@ -65,11 +65,41 @@ struct FileDeadLetterStoreTests {
     let other = EpochID(generation: 1, sequence: 8)
     try await store.append([record([2])], to: other)
     let next = FileDeadLetterStore(folder: folder)
-    try await next.sweep(keeping: [sealed])
+    try await next.sweep(keeping: [sealed], through: 2)
     #expect(names() == [".\(sealed.name)"])
     try await next.publish(sealed)
-    try await next.sweep(keeping: [])
+    try await next.sweep(keeping: [], through: 2)
     #expect(names() == [sealed.name])
+  }
+
+  @Test("a newer writer's hidden files are left alone")
+  func newerGeneration() async throws {
+    defer { clean() }
+    let newer = FileDeadLetterStore(folder: folder)
+    try await newer.append([record([1])], to: EpochID(generation: 5, sequence: 9))
+    let sealed = try #require(try await newer.seal(EpochID(generation: 5, sequence: 9)))
+    try await FileDeadLetterStore(folder: folder).sweep(keeping: [], through: 4)
+    #expect(names() == [".\(sealed.name)"])
+    try await FileDeadLetterStore(folder: folder).sweep(keeping: [], through: 5)
+    #expect(names().isEmpty)
+  }
+
+  @Test("a load may add to a sealed file; a death before the new intent takes the addition back")
+  func additions() async throws {
+    defer { clean() }
+    let store = FileDeadLetterStore(folder: folder)
+    try await store.append([record([1])], to: epoch)
+    let first = try #require(try await store.seal(epoch))
+    try await store.append([record([2])], to: epoch)
+    let second = try #require(try await store.seal(epoch))
+    #expect(second.records == 2 && second.bytes == 2 * first.bytes)
+    let next = FileDeadLetterStore(folder: folder)
+    try await next.sweep(keeping: [first], through: 2)
+    try await next.append([record([2])], to: epoch)
+    #expect(try await next.seal(epoch) == second)
+    try await next.publish(second)
+    #expect(names() == [second.name])
+    try await FileDeadLetterStore(folder: folder).publish(second)
   }
 
   @Test("a death between the two names of a publication changes nothing")

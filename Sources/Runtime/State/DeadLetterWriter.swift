@@ -11,12 +11,29 @@ final class DeadLetterWriter {
   /// Set for good by a failed write: the file's end is then unknown.
   private var failure: NebulaError?
 
-  /// Ids are never used twice: a file that is there was left by an epoch that was never sealed.
-  init(_ path: String) throws(NebulaError) {
+  /// Goes on behind `sealed`; else starts a new file (ids are never used twice: one that is there was left by an
+  /// epoch that was never sealed).
+  init(_ path: String, behind sealed: DeadLetterFile?) throws(NebulaError) {
     self.path = path
-    number = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    number = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (sealed == nil ? O_TRUNC : 0), 0o600)
     guard number >= 0 else { throw deadLetterError(errno, "Creating", path) }
+    guard let sealed else { return }
+    guard ftruncate(number, Int(sealed.bytes)) == 0 else { throw deadLetterError(errno, "Shortening", path) }
+    try rehash(sealed.bytes)
+    records = sealed.records
   }
+
+  private func rehash(_ length: UInt64) throws(NebulaError) {
+    var buffer = [UInt8](repeating: 0, count: 256 << 10)
+    while bytes < length {
+      let count = read(number, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw deadLetterError(count == 0 ? EIO : errno, "Reading", path) }
+      hash.update(Array(buffer[0..<count]))
+      bytes += UInt64(count)
+    }
+  }
+
   deinit { close(number) }
 
   func append(_ rejected: [RejectedRecord]) throws(NebulaError) {

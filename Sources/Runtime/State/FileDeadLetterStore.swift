@@ -11,6 +11,8 @@ public actor FileDeadLetterStore: DeadLetterStore {
 
   private let folder: String
   private var open: [EpochID: DeadLetterWriter] = [:]
+  /// Files that are sealed and not yet visible: a load that finds bad rows adds to one.
+  private var sealed: [String: DeadLetterFile] = [:]
 
   /// Keeps the files in `folder`, which is made when missing (0700).
   public init(folder: String) { self.folder = folder }
@@ -19,22 +21,24 @@ public actor FileDeadLetterStore: DeadLetterStore {
   private func hidden(_ name: String) -> String { "\(folder)/.\(name)" }
   private static func name(_ epoch: EpochID) -> String { "\(epoch).jsonl" }
 
-  /// Appends to the epoch's hidden file.
+  /// Appends to the epoch's hidden file; to a sealed one too, until it is published.
   public func append(_ records: [RejectedRecord], to epoch: EpochID) async throws {
     guard !records.isEmpty else { return }
     if open[epoch] == nil {
       try makeFolder()
-      open[epoch] = try DeadLetterWriter(hidden(Self.name(epoch)))
+      let name = Self.name(epoch)
+      open[epoch] = try DeadLetterWriter(hidden(name), behind: sealed[name])
     }
     try open[epoch]?.append(records)
   }
 
   /// Flushes file and folder; nil when there is nothing.
   public func seal(_ epoch: EpochID) async throws -> DeadLetterFile? {
-    guard let writer = open[epoch] else { return nil }
+    guard let writer = open[epoch] else { return sealed[Self.name(epoch)] }
     let file = try writer.finish(name: Self.name(epoch))
     try sync()
     open[epoch] = nil
+    sealed[file.name] = file
     return file
   }
 
@@ -42,6 +46,7 @@ public actor FileDeadLetterStore: DeadLetterStore {
   public func publish(_ file: DeadLetterFile) async throws {
     guard !file.name.contains("/"), !file.name.isEmpty else { throw notWhole(file, "has no name that fits") }
     let visible = "\(folder)/\(file.name)"
+    try cut(file)
     if try isWhole(hidden(file.name), file) {
       // link, not rename: a name that is taken is never overwritten
       guard link(hidden(file.name), visible) == 0 || errno == EEXIST else {
@@ -52,36 +57,60 @@ public actor FileDeadLetterStore: DeadLetterStore {
     } else if try !isWhole(visible, file) {
       throw notWhole(file, "is missing or not whole")
     }
+    sealed[file.name] = nil
     try sync()
   }
 
   /// Removes the hidden file of an epoch that is not committed.
   public func discard(_ epoch: EpochID) async throws {
     open[epoch] = nil
+    sealed[Self.name(epoch)] = nil
     try remove(hidden(Self.name(epoch)))
   }
 
-  /// Removes hidden files that nobody names; those being written stay.
-  public func sweep(keeping files: [DeadLetterFile]) async throws {
+  /// Removes hidden files that nobody names, of this generation's epochs and older ones; those being written stay.
+  /// Kept files are cut to what their intent says: a death may have come between a later addition and its intent.
+  public func sweep(keeping files: [DeadLetterFile], through generation: UInt64) async throws {
+    for file in files {
+      try cut(file)
+      sealed[file.name] = file
+    }
     let kept = Set(files.map(\.name)).union(open.keys.map(Self.name))
+    for name in try hiddenNames() where !kept.contains(name) {
+      guard let found = UInt64(name.prefix { $0 != "-" }), found <= generation else { continue }
+      sealed[name] = nil
+      try remove(hidden(name))
+    }
+  }
+
+  private func hiddenNames() throws(NebulaError) -> [String] {
     guard let entries = opendir(folder) else {
-      if errno == ENOENT { return }
+      if errno == ENOENT { return [] }
       throw deadLetterError(errno, "Listing", folder)
     }
     defer { closedir(entries) }
+    var names: [String] = []
     while let entry = readdir(entries) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
         $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      guard name.hasPrefix("."), name.hasSuffix(".jsonl"), !kept.contains(String(name.dropFirst())) else { continue }
-      try remove("\(folder)/\(name)")
+      if name.hasPrefix("."), name.hasSuffix(".jsonl") { names.append(String(name.dropFirst())) }
     }
+    return names
   }
 
   // MARK: Files
 
   private func makeFolder() throws(NebulaError) {
     guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw deadLetterError(errno, "Making the folder", folder) }
+  }
+
+  /// Drops what stands behind the end that the file is known to have.
+  private func cut(_ file: DeadLetterFile) throws(NebulaError) {
+    var status = stat()
+    let path = hidden(file.name)
+    guard stat(path, &status) == 0, UInt64(status.st_size) > file.bytes else { return }
+    guard truncate(path, Int(file.bytes)) == 0 else { throw deadLetterError(errno, "Shortening", path) }
   }
 
   private func remove(_ path: String) throws(NebulaError) {
