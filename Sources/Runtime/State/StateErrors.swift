@@ -13,8 +13,6 @@ extension NebulaError.Code {
   public static let stateNewer: Self = "state.newer_version"
   /// The file is a database, but not one of ours.
   public static let stateForeign: Self = "state.not_a_state_file"
-  /// Dead letters can't be written, or are not what was written.
-  public static let deadLetters: Self = "state.dead_letters"
   /// The state file belongs to another pipeline.
   public static let stateOccupied: Self = "state.other_pipeline"
   /// There is no state.
@@ -45,8 +43,5 @@ public let stateErrors: [ErrorSpecification] = [
   .init(
     .stateOccupied, "The state file belongs to another pipeline.",
     remedy: "Give every pipeline a folder of its own with --state."),
-  .init(
-    .deadLetters, "Dead letters can't be written, or are not what was written.",
-    remedy: "Free space on the disk; look into the folder `dead-letters` beside the state."),
   .init(.stateMissing, "There is no state for that pipeline.", remedy: "Check the name and --state."),
 ]
