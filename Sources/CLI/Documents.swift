@@ -41,7 +41,8 @@ enum Documents {
   }
 
   private static func row(_ property: PropertySpecification) -> String {
-    var type = property.kind == .choice ? property.choices.map { "`\($0)`" }.joined(separator: ", ") : property.kind.rawValue
+    var type =
+      property.kind == .choice ? property.choices.map { "`\($0)`" }.joined(separator: ", ") : property.kind.rawValue
     if let low = property.minimum, let high = property.maximum { type += ", \(low) to \(high)" }
     var meaning = property.help
     if let example = property.example { meaning += " Example: `\(example)`." }

@@ -4,37 +4,43 @@ import Synchronization
 /// SIGTERM and SIGINT: the first asks for a clean end, the second ends the process at once.
 enum Signals {
   private static let stop = Mutex<(@Sendable () -> Void)?>(nil)
+  /// The handler may do little more than write a byte: it writes the signal's number here, and a thread reads it.
+  /// (Blocking the signals and `sigwait` would be simpler, but libdispatch's threads take them out of the mask.)
+  private static let ends: (read: Int32, write: Int32) = {
+    var pair: [Int32] = [-1, -1]
+    precondition(pipe(&pair) == 0, "no pipe could be made: \(errno)")
+    for end in pair { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    return (pair[0], pair[1])
+  }()
 
-  private static var watched: sigset_t {
-    var set = sigset_t()
-    sigemptyset(&set)
-    sigaddset(&set, SIGINT)
-    sigaddset(&set, SIGTERM)
-    return set
-  }
-
-  /// Blocks both in this thread, and in all that it starts, and waits for them in a thread of its own.
-  static func block() {
-    var set = watched
-    pthread_sigmask(SIG_BLOCK, &set, nil)
+  /// Catches both, and waits for them in a thread of its own.
+  static func watch() {
+    _ = ends  // made here, never inside the handler
     var thread = pthread_t()
     pthread_create(&thread, nil, { _ in Signals.wait() }, nil)
     pthread_detach(thread)
+    for number in [SIGINT, SIGTERM] {
+      signal(number) { number in
+        let before = errno
+        var byte = UInt8(truncatingIfNeeded: number)
+        _ = write(Signals.ends.write, &byte, 1)
+        errno = before
+      }
+    }
   }
 
   /// Until this is called, the first signal ends the process at once: nothing has begun.
   static func onFirst(_ body: @escaping @Sendable () -> Void) { stop.withLock { $0 = body } }
 
   private static func wait() -> Never {
-    var set = watched
+    var byte: UInt8 = 0
     while true {
-      var number: Int32 = 0
-      guard sigwait(&set, &number) == 0 else { continue }
+      guard read(ends.read, &byte, 1) == 1 else { continue }
       let body = stop.withLock { body in
         defer { body = nil }
         return body
       }
-      guard let body else { _exit(128 + number) }
+      guard let body else { _exit(128 + Int32(byte)) }
       body()
     }
   }

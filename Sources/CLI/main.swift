@@ -2,8 +2,7 @@ import Glibc
 import NebulaCore
 import NebulaRuntime
 
-// Before any thread exists, so that all of them inherit the mask: one thread of Signals waits for these.
-Signals.block()
+Signals.watch()
 signal(SIGPIPE, SIG_IGN)
 signal(SIGXFSZ, SIG_IGN)
 exit(await Program.run(Array(CommandLine.arguments.dropFirst())))

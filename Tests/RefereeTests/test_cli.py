@@ -245,6 +245,18 @@ def test_a_signal_ends_the_run_cleanly_and_it_goes_on_later(folder, config, numb
     assert [json.loads(line)["n"] for line in written.splitlines()] == list(range(11))
 
 
+def test_a_second_signal_ends_it_at_once(folder, config):
+    child = following(folder, config, env={"NEBULA_STOP_AT": "before-commit:1"})
+    wait_for(lambda: Path(f"/proc/{child.pid}/stat").read_text().split(")")[1].split()[0] == "T", child)
+    child.send_signal(signal.SIGTERM)
+    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGCONT)  # both are there when it wakes
+    out, err = child.communicate(timeout=30)
+    assert child.returncode in (130, 143), err
+    assert "committed" not in out  # no summary: it did nothing more
+    assert call("run", config).returncode == 0
+
+
 def test_a_second_process_is_refused_while_the_first_lives(folder, config):
     child = following(folder, config)
     wait_for(lambda: list((folder / "out").glob("*.jsonl")), child)

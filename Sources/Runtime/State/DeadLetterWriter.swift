@@ -46,7 +46,9 @@ final class DeadLetterWriter {
     var done = 0
     while done < line.count {
       let count = line.withUnsafeBytes { Glibc.write(number, $0.baseAddress?.advanced(by: done), line.count - done) }
-      if count > 0 { done += count } else if count == 0 || errno != EINTR {
+      if count > 0 {
+        done += count
+      } else if count == 0 || errno != EINTR {
         let error = deadLetterError(count == 0 ? ENOSPC : errno, "Writing", path)
         failure = error
         throw error
@@ -86,7 +88,9 @@ struct DeadLetterLine {
     member("key", text: place?.key)
     member("native", text: error.native)
     member("format", text: "\(record.format)")
-    if let text = String(validating: record.payload, as: UTF8.self) { member("payload", text: text) } else {
+    if let text = String(validating: record.payload, as: UTF8.self) {
+      member("payload", text: text)
+    } else {
       member("payloadBase64", text: Self.base64(record.payload))
     }
     bytes += Array("}\n".utf8)

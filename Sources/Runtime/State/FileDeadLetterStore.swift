@@ -1,5 +1,5 @@
-public import NebulaCore
 import Glibc
+public import NebulaCore
 
 /// Dead letters as JSON Lines, one file an epoch: written under a hidden name, durable before the intent that lists
 /// it, renamed visible after the receipt (DESIGN §5). Each line says what was wrong, what to do, where the record
@@ -109,7 +109,9 @@ public actor FileDeadLetterStore: DeadLetterStore {
   // MARK: Files
 
   private func makeFolder() throws(NebulaError) {
-    guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw deadLetterError(errno, "Making the folder", folder) }
+    guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
+      throw deadLetterError(errno, "Making the folder", folder)
+    }
   }
 
   /// Drops what stands behind the end that the file is known to have.
@@ -167,7 +169,8 @@ extension NebulaError.Code {
 
 /// The errors of dead letters, for the docs.
 public let deadLetterErrors: [ErrorSpecification] = [
-  .init(.deadLettersFailed, "A dead letter file could not be written.", remedy: "Look at the disk and the folder's owner."),
+  .init(
+    .deadLettersFailed, "A dead letter file could not be written.", remedy: "Look at the disk and the folder's owner."),
   .init(.deadLettersDiskFull, "The disk is full where dead letters lie.", remedy: "Make room; nothing is lost."),
   .init(.deadLettersDamaged, "A dead letter file is missing or changed.", remedy: "Bring the file back."),
 ]

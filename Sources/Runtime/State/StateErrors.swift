@@ -34,12 +34,14 @@ public let stateErrors: [ErrorSpecification] = [
   .init(
     .gap, "A committed epoch lies behind one that is gone.",
     remedy: "Compare the destination with the source, then run `nebula-swift state reset`."),
-  .init(.stateDisk, "The state file can't be written now.", remedy: "Free space on its disk; the write is tried again."),
+  .init(
+    .stateDisk, "The state file can't be written now.", remedy: "Free space on its disk; the write is tried again."),
   .init(.stateBusy, "Another process is writing the state file.", remedy: "Look who has the file open."),
   .init(.stateCorrupt, "The state file is damaged.", remedy: "Restore it from a backup, or move it away."),
   .init(.stateUnwritable, "The state file can't be opened for writing.", remedy: "Mend its rights, or use --state."),
   .init(.stateNewer, "The state file was written by a newer nebula-swift.", remedy: "Use that version or a newer one."),
-  .init(.stateForeign, "The file is an SQLite database of something else.", remedy: "Choose another place with --state."),
+  .init(
+    .stateForeign, "The file is an SQLite database of something else.", remedy: "Choose another place with --state."),
   .init(
     .stateOccupied, "The state file belongs to another pipeline.",
     remedy: "Give every pipeline a folder of its own with --state."),
