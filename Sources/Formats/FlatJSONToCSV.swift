@@ -1,3 +1,4 @@
+internal import CNebulaKernels
 public import NebulaCore
 
 /// Writes JSON objects as rows of a CSV: one column a member, in the order of the columns.
@@ -10,7 +11,9 @@ public struct FlatJSONToCSV {
   private let columns: [[UInt8]]
   private let dialect: CSVDialect
   private let nullMarker: [UInt8]
-  private var slots: [JSONObjectReader.Member?]
+  private var members: [nebula_json_member]
+  /// For each column the index of its member; -1 where it is missing.
+  private var slots: [Int32]
   private let scratch = OutputBuffer(capacity: 1024)
   /// How many members were passed over because no column has their name.
   public private(set) var unknownMembers = 0
@@ -20,7 +23,8 @@ public struct FlatJSONToCSV {
     self.columns = columns.map { Array($0.utf8) }
     self.dialect = dialect
     self.nullMarker = Array(nullMarker.utf8)
-    slots = Array(repeating: nil, count: columns.count)
+    slots = Array(repeating: -1, count: columns.count)
+    members = Array(repeating: nebula_json_member(), count: max(64, columns.count * 2))
   }
 
   /// Appends the names as a row.
@@ -34,22 +38,12 @@ public struct FlatJSONToCSV {
 
   /// Appends one object as a row with its line end. Throws, with nothing appended, when `object` is not one JSON object.
   public mutating func append(_ object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
-    if let problem = JSONText.validate(object) { throw problem.error() }
-    try append(validated: object, to: output)
-  }
-
-  /// The same for an object that was validated before.
-  public mutating func append(
-    validated object: UnsafeRawBufferPointer, to output: OutputBuffer
-  ) throws(NebulaError) {
-    guard var reader = JSONObjectReader(object) else {
-      throw JSONProblem(offset: 0, reason: "a value that is no object can't be a row").error()
-    }
-    for index in slots.indices { slots[index] = nil }
+    let count = try readMembers(of: object)
+    for index in slots.indices { slots[index] = -1 }
     var guess = 0
-    while let member = reader.next() {
-      if let slot = slot(of: member, in: object, guess) {
-        slots[slot] = member
+    for index in 0..<count {
+      if let slot = slot(of: members[index], in: object, guess) {
+        slots[slot] = Int32(index)
         guess = slot + 1
       } else {
         unknownMembers += 1
@@ -57,39 +51,76 @@ public struct FlatJSONToCSV {
     }
     for index in slots.indices {
       if index > 0 { output.append(dialect.delimiter) }
-      if let member = slots[index] { append(member, of: object, to: output) }
+      if slots[index] >= 0 { append(members[Int(slots[index])], of: object, to: output) }
     }
     output.append(UInt8(ascii: "\n"))
   }
 
+  /// Validates the object and finds its members in the same walk.
+  private mutating func readMembers(of object: UnsafeRawBufferPointer) throws(NebulaError) -> Int {
+    guard let base = object.baseAddress?.assumingMemoryBound(to: UInt8.self), object.count <= UInt32.max else {
+      throw JSONProblem(offset: 0, reason: object.isEmpty ? "no value" : "a value of 4 GiB or more").error()
+    }
+    var (found, offset) = (0, 0)
+    let fault = nebula_json_members(
+      base, object.count, UInt32(JSONText.maximumDepth), &members, members.count, &found, &offset)
+    guard fault == 0 else { throw JSONText.problem(fault, offset).error() }
+    if found > members.count {
+      members = Array(repeating: nebula_json_member(), count: found)
+      return try readMembers(of: object)
+    }
+    guard found > 0 || Self.isObject(object) else {
+      throw JSONProblem(offset: 0, reason: "a value that is no object can't be a row").error()
+    }
+    return found
+  }
+  private static func isObject(_ value: UnsafeRawBufferPointer) -> Bool {
+    value.first { $0 > 0x20 } == UInt8(ascii: "{")
+  }
+
   /// Members mostly come in the order of the columns: the one behind the last is tried first.
-  private func slot(of member: JSONObjectReader.Member, in object: UnsafeRawBufferPointer, _ guess: Int) -> Int? {
-    let key = UnsafeRawBufferPointer(rebasing: object[member.key])
-    if member.keyIsEscaped {
+  private func slot(of member: nebula_json_member, in object: UnsafeRawBufferPointer, _ guess: Int) -> Int? {
+    let key = UnsafeRawBufferPointer(rebasing: object[Int(member.key)..<Int(member.key_end)])
+    if member.key_escaped != 0 {
       let text = Array(JSONObjectReader.unescape(key).utf8)
       return columns.firstIndex(of: text)
     }
-    if guess < columns.count, columns[guess].elementsEqual(key) { return guess }
-    return columns.firstIndex { $0.elementsEqual(key) }
+    if guess < columns.count, Self.equal(columns[guess], key) { return guess }
+    return columns.firstIndex { Self.equal($0, key) }
   }
-
-  private func append(_ member: JSONObjectReader.Member, of object: UnsafeRawBufferPointer, to output: OutputBuffer) {
-    let value = UnsafeRawBufferPointer(rebasing: object[member.value])
-    switch member.kind {
-    case .null: output.append(nullMarker)
-    case .string: appendText(UnsafeRawBufferPointer(rebasing: value.dropFirst().dropLast()), to: output)
-    default: CSVText.appendField(value, dialect: dialect, to: output)
+  private static func equal(_ name: [UInt8], _ key: UnsafeRawBufferPointer) -> Bool {
+    name.withUnsafeBytes { name in
+      guard name.count == key.count, let a = name.baseAddress, let b = key.baseAddress else { return name.count == key.count }
+      return nebula_equal(a, b, name.count)
     }
   }
 
-  private func appendText(_ inside: UnsafeRawBufferPointer, to output: OutputBuffer) {
-    guard inside.contains(UInt8(ascii: "\\")) else { return appendField(inside, to: output) }
+  private func append(_ member: nebula_json_member, of object: UnsafeRawBufferPointer, to output: OutputBuffer) {
+    let value = UnsafeRawBufferPointer(rebasing: object[Int(member.value)..<Int(member.value_end)])
+    switch member.kind {
+    case UInt8(ascii: "n"): output.append(nullMarker)
+    case UInt8(ascii: "\""): appendText(value, escaped: member.value_escaped != 0, to: output)
+    case UInt8(ascii: "{"), UInt8(ascii: "["): CSVText.appendField(value, dialect: dialect, to: output)
+    default: appendBare(value, to: output)
+    }
+  }
+
+  /// Numbers and booleans hold nothing to quote, unless someone separates fields with their letters.
+  private func appendBare(_ value: UnsafeRawBufferPointer, to output: OutputBuffer) {
+    let usual = dialect.delimiter < UInt8(ascii: "+") || dialect.delimiter == UInt8(ascii: ",")
+      || dialect.delimiter == UInt8(ascii: ";") || dialect.delimiter == UInt8(ascii: "|")
+    usual ? output.append(value) : CSVText.appendField(value, dialect: dialect, to: output)
+  }
+
+  private func appendText(_ quoted: UnsafeRawBufferPointer, escaped: Bool, to output: OutputBuffer) {
+    let inside = UnsafeRawBufferPointer(rebasing: quoted[1..<quoted.count - 1])
+    guard escaped else { return appendField(inside, to: output) }
     scratch.removeAll(keepingCapacity: true)
     JSONObjectReader.unescape(inside, into: scratch)
     scratch.withBytes { appendField($0, to: output) }
   }
   private func appendField(_ text: UnsafeRawBufferPointer, to output: OutputBuffer) {
-    CSVText.appendField(
-      text, dialect: dialect, to: output, alwaysQuote: text.isEmpty || text.elementsEqual(nullMarker))
+    let isMarker = text.count == nullMarker.count && Self.equal(nullMarker, text)
+    CSVText.appendField(text, dialect: dialect, to: output, alwaysQuote: text.isEmpty || isMarker)
   }
 }

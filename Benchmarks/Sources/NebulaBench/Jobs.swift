@@ -63,8 +63,8 @@ struct EventsToJSON: Job {
   let codec = Codec.zstd
   let readsJSON = false
   var wholeRecords: @Sendable (UnsafeRawBufferPointer) -> Int { wholeDocuments }
-  func input(_ order: Order) -> [UInt8] { Event(order: order).bson }
-  func expected(_ order: Order) -> String { Event(order: order).landingLine + "\n" }
+  func input(_ order: Order) -> [UInt8] { Event(order).bson }
+  func expected(_ order: Order) -> String { Event(order).landingLine + "\n" }
   func makeEncoder() -> any Encoder { EventEncoder() }
 
   func rows(_ output: UnsafeRawBufferPointer, _ body: (Int, UnsafeRawBufferPointer) -> Void) {
@@ -82,7 +82,7 @@ struct EventsToJSON: Job {
 
 final class EventEncoder: Encoder {
   private let names = (
-    document: JSONLineWriter.Name("DOCUMENT"), update: JSONLineWriter.Name("UPDATE_DESCRIPTION"),
+    document: JSONLineWriter.Name("DOCUMENT"), before: JSONLineWriter.Name("DOCUMENT_BEFORE"), update: JSONLineWriter.Name("UPDATE_DESCRIPTION"),
     key: JSONLineWriter.Name("DOCUMENT_KEY"), operation: JSONLineWriter.Name("OPERATION"),
     namespace: JSONLineWriter.Name("NAMESPACE"), time: JSONLineWriter.Name("EVENT_TIME"),
     sequence: JSONLineWriter.Name("SEQUENCE"), id: JSONLineWriter.Name("EVENT_ID")
@@ -105,7 +105,7 @@ final class EventEncoder: Encoder {
   private func encode(event: UnsafeRawBufferPointer, _ writer: inout JSONLineWriter) throws(NebulaError) {
     var reader = try BSONReader(event)
     var (id, operation, namespace, key): (BSONElement?, BSONElement?, BSONElement?, BSONElement?) = (nil, nil, nil, nil)
-    var (document, update): (BSONElement?, BSONElement?) = (nil, nil)
+    var (document, before, update): (BSONElement?, BSONElement?, BSONElement?) = (nil, nil, nil)
     var (time, cluster): (Int64, UInt64) = (0, 0)
     while let element = try reader.next() {
       if element.isNamed("_id") { id = element
@@ -113,12 +113,14 @@ final class EventEncoder: Encoder {
       } else if element.isNamed("clusterTime") { cluster = element.timestamp ?? 0
       } else if element.isNamed("wallTime") { time = element.date ?? 0
       } else if element.isNamed("fullDocument") { document = element
+      } else if element.isNamed("fullDocumentBeforeChange") { before = element
       } else if element.isNamed("ns") { namespace = element
       } else if element.isNamed("documentKey") { key = element
       } else if element.isNamed("updateDescription") { update = element }
     }
     writer.begin()
     if let document { try writer.bson(names.document, valueOf: document) }
+    if let before { try writer.bson(names.before, valueOf: before) }
     if let update { try writer.bson(names.update, valueOf: update) }
     if let key { try writer.bson(names.key, valueOf: key) }
     if let text = operation?.string { writer.text(names.operation, text) }

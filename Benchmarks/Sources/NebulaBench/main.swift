@@ -17,6 +17,7 @@ func generate(_ job: any Job, _ path: String) -> Int {
   var size = 0
   for id in 0..<count {
     let bytes = job.input(Order(id))
+    if !(500...600).contains(bytes.count) { fail("record \(id) has \(bytes.count) bytes") }
     if fwrite(bytes, 1, bytes.count, file) != bytes.count { fail("can't write \(path)") }
     size += bytes.count
   }
