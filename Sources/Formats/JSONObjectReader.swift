@@ -126,7 +126,7 @@ public struct JSONObjectReader {
     var at = 0
     while at < bytes.count {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[at...])
-      let plain = rest.firstIndex(of: UInt8(ascii: "\\")) ?? rest.count
+      let plain = plainPrefix(rest)
       output.append(UnsafeRawBufferPointer(rebasing: rest[0..<plain]))
       at += plain
       guard at + 1 < bytes.count else { return }
@@ -142,6 +142,10 @@ public struct JSONObjectReader {
       default: output.append(letter)
       }
     }
+  }
+  private static func plainPrefix(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+    return nebula_find_byte(base, bytes.count, UInt8(ascii: "\\"))
   }
   private static func appendScalar(_ bytes: UnsafeRawBufferPointer, _ at: inout Int, _ output: OutputBuffer) {
     var code = hex4(bytes, at) ?? 0xFFFD
