@@ -10,7 +10,9 @@ enum Make {
     let body = elements.flatMap { $0 }
     return bytes(Int32(body.count + 5)) + body + [0]
   }
-  static func element(_ type: UInt8, _ name: String, _ value: [UInt8]) -> [UInt8] { [type] + Array(name.utf8) + [0] + value }
+  static func element(_ type: UInt8, _ name: String, _ value: [UInt8]) -> [UInt8] {
+    [type] + Array(name.utf8) + [0] + value
+  }
   static func text(_ value: String) -> [UInt8] { bytes(Int32(value.utf8.count + 1)) + Array(value.utf8) + [0] }
   static func nested(_ depth: Int, type: UInt8 = 3) -> [UInt8] {
     (1..<depth).reduce(document()) { inner, _ in document(element(type, "d", inner)) }
@@ -23,7 +25,8 @@ struct BSONTests {
     Make.element(0x10, "i", Make.bytes(Int32(-7))), Make.element(0x12, "l", Make.bytes(Int64.max)),
     Make.element(0x01, "d", Make.bytes(0.1)), Make.element(0x02, "s", Make.text("a\"é\0")),
     Make.element(0x07, "o", [UInt8](1...12)), Make.element(0x09, "t", Make.bytes(Int64(1_700_000_000_123))),
-    Make.element(0x11, "ts", Make.bytes(UInt64(5) << 32 | 6)), Make.element(0x08, "b", [1]), Make.element(0x0A, "n", []),
+    Make.element(0x11, "ts", Make.bytes(UInt64(5) << 32 | 6)), Make.element(0x08, "b", [1]),
+    Make.element(0x0A, "n", []),
     Make.element(0x03, "x", Make.document(Make.element(0x10, "y", Make.bytes(Int32(1))))),
     Make.element(0x05, "u", Make.bytes(Int32(3)) + [0, 1, 2, 3]))
 
@@ -38,7 +41,8 @@ struct BSONTests {
       #expect(BSON.find("s", in: bytes)?.stringText == "a\"é\0")
       #expect(BSON.find("o", in: bytes)?.objectID.map { Array($0) } == [UInt8](1...12))
       #expect(BSON.find("t", in: bytes)?.date == 1_700_000_000_123)
-      #expect(BSON.find("ts", in: bytes)?.timestamp == 5 << 32 | 6)
+      let stamp: UInt64 = 0x5_0000_0006
+      #expect(BSON.find("ts", in: bytes)?.timestamp == stamp)
       #expect(BSON.find("b", in: bytes)?.bool == true)
       #expect(BSON.find("n", in: bytes)?.type == .null)
       #expect(BSON.find("u", in: bytes)?.binary.map { Array($0.bytes) } == [1, 2, 3])
@@ -77,20 +81,22 @@ struct BSONTests {
     Make.nested(251, type: type).withUnsafeBytes { #expect(BSON.validate($0)?.reason == "nested deeper than 250") }
   }
 
-  /// 512 KiB is far less than any of our threads has.
+  /// A quarter of what a thread has by default; the address sanitizer's frames fit too.
   @Test func deepestDocumentFitsASmallStack() {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
-    pthread_attr_setstacksize(&attributes, 512 << 10)
+    pthread_attr_setstacksize(&attributes, 2 << 20)
     var thread = pthread_t()
-    let started = pthread_create(&thread, &attributes, { _ in
-      let document = Make.nested(250)
-      let buffer = OutputBuffer()
-      let fine = document.withUnsafeBytes { bytes in
-        BSON.validate(bytes) == nil && (try? BSONToJSON(.canonical).append(document: bytes, to: buffer)) != nil
-      }
-      return fine ? UnsafeMutableRawPointer(bitPattern: 1) : nil
-    }, nil)
+    let started = pthread_create(
+      &thread, &attributes,
+      { _ in
+        let document = Make.nested(250)
+        let buffer = OutputBuffer()
+        let fine = document.withUnsafeBytes { bytes in
+          BSON.validate(bytes) == nil && (try? BSONToJSON(.canonical).append(document: bytes, to: buffer)) != nil
+        }
+        return fine ? UnsafeMutableRawPointer(bitPattern: 1) : nil
+      }, nil)
     #expect(started == 0)
     var result: UnsafeMutableRawPointer?
     pthread_join(thread, &result)

@@ -10,7 +10,9 @@ struct CodecTests {
   }
   static func write(_ bytes: [UInt8], _ compressor: Compressor, _ buffer: OutputBuffer, piece: Int) throws {
     for start in stride(from: 0, to: bytes.count, by: piece) {
-      try Array(bytes[start..<min(start + piece, bytes.count)]).withUnsafeBytes { try compressor.write($0, into: buffer) }
+      try Array(bytes[start..<min(start + piece, bytes.count)]).withUnsafeBytes {
+        try compressor.write($0, into: buffer)
+      }
     }
     try compressor.finish(into: buffer)
   }
@@ -24,7 +26,10 @@ struct CodecTests {
 
   @Test(arguments: Codec.allCases) func roundTrip(_ codec: Codec) throws {
     var random = Seeded(1)
-    let contents = [[], [7], random.bytes(100_000), [UInt8](repeating: 0, count: 1_000_000), random.bytes(300_000, from: Array("abc"))]
+    let contents = [
+      [], [7], random.bytes(100_000), [UInt8](repeating: 0, count: 1_000_000),
+      random.bytes(300_000, from: Array("abc")),
+    ]
     for level in codec.levels where level != 0 || codec != .zstd {
       for content in contents {
         #expect(try Self.decompress(Self.compress(content, codec, level: level), codec) == content)
@@ -41,7 +46,9 @@ struct CodecTests {
     #expect(try Self.decompress(first + second, codec).text == "onetwo")
   }
 
-  @Test(arguments: [(Codec.gzip, 10), (.gzip, -1), (.zstd, 20), (.zstd, -8)]) func levelsOutsideTheRange(_ codec: Codec, _ level: Int) {
+  @Test(arguments: [(Codec.gzip, 10), (.gzip, -1), (.zstd, 20), (.zstd, -8)]) func levelsOutsideTheRange(
+    _ codec: Codec, _ level: Int
+  ) {
     let error = #expect(throws: NebulaError.self) { try Compressor(codec, level: level) }
     #expect(error?.code == .badCompressionLevel && error?.exit == .configuration)
   }

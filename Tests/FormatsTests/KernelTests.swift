@@ -22,7 +22,8 @@ struct KernelTests {
       let count = text.count
       #expect(nebula_find_either(text, count, 0x2C, 0x0A) == nebula_find_either_scalar(text, count, 0x2C, 0x0A))
       #expect(
-        nebula_find_any4(text, count, 0x2C, 0x0A, 0x0D, 0x22) == nebula_find_any4_scalar(text, count, 0x2C, 0x0A, 0x0D, 0x22))
+        nebula_find_any4(text, count, 0x2C, 0x0A, 0x0D, 0x22)
+          == nebula_find_any4_scalar(text, count, 0x2C, 0x0A, 0x0D, 0x22))
       #expect(nebula_json_plain_prefix(text, count) == nebula_json_plain_prefix_scalar(text, count))
       #expect(nebula_utf8_valid_prefix(text, count) == nebula_utf8_valid_prefix_scalar(text, count))
     }
@@ -47,10 +48,17 @@ struct KernelTests {
       case 0: ["true", "false", "null"].randomElement(using: &random) ?? ""
       case 1: ["0", "-0.5e+10", "12345678901234567890", "1E-2"].randomElement(using: &random) ?? ""
       case 2, 3, 4:
-        "\"" + String(repeating: ["a", "é", "\\n", "\\u00e9", " "].randomElement(using: &random) ?? "", count: Int.random(in: 0..<70, using: &random)) + "\""
+        "\""
+          + String(
+            repeating: ["a", "é", "\\n", "\\u00e9", " "].randomElement(using: &random) ?? "",
+            count: Int.random(in: 0..<70, using: &random)) + "\""
       case 5: "\"\""
-      case 6: "[" + (0..<Int.random(in: 0..<5, using: &random)).map { _ in value(depth + 1) }.joined(separator: " , ") + "]"
-      default: "{" + (0..<Int.random(in: 0..<5, using: &random)).map { "\"k\($0)\":" + value(depth + 1) }.joined(separator: ",") + "}"
+      case 6:
+        "[" + (0..<Int.random(in: 0..<5, using: &random)).map { _ in value(depth + 1) }.joined(separator: " , ") + "]"
+      default:
+        "{"
+          + (0..<Int.random(in: 0..<5, using: &random)).map { "\"k\($0)\":" + value(depth + 1) }.joined(separator: ",")
+          + "}"
       }
     }
     return (0..<4000).map { index in

@@ -7,10 +7,14 @@ struct TextTests {
   @Test func fieldsOfAnyBytesRoundTrip() throws {
     var random = Seeded(1)
     let alphabet: [UInt8] = Array("ab ,;\t\"'\r\n\u{1}") + [0, 0xFF, 0xC3]
-    for dialect in [CSVDialect(), CSVDialect(delimiter: 9), CSVDialect(delimiter: 1), CSVDialect(delimiter: 59, quote: 39)] {
+    for dialect in [
+      CSVDialect(), CSVDialect(delimiter: 9), CSVDialect(delimiter: 1), CSVDialect(delimiter: 59, quote: 39),
+    ] {
       for _ in 0..<300 {
         let rows = (0..<Int.random(in: 1..<5, using: &random)).map { _ in
-          (0..<Int.random(in: 1..<5, using: &random)).map { _ in random.bytes(Int.random(in: 0..<30, using: &random), from: alphabet) }
+          (0..<Int.random(in: 1..<5, using: &random)).map { _ in
+            random.bytes(Int.random(in: 0..<30, using: &random), from: alphabet)
+          }
         }
         let text = output { buffer in
           for row in rows {
@@ -41,7 +45,8 @@ struct TextTests {
     var fields = [[UInt8]]()
     while let field = walk.next() {
       let inside = UnsafeRawBufferPointer(rebasing: row[field.range])
-      fields.append(field.needsUnquoting ? output { CSVText.unquote(inside, dialect: dialect, into: $0) } : Array(inside))
+      fields.append(
+        field.needsUnquoting ? output { CSVText.unquote(inside, dialect: dialect, into: $0) } : Array(inside))
     }
     return walk.problem == nil ? fields : []
   }
@@ -67,7 +72,11 @@ struct TextTests {
       #expect(walk.next()?.isQuoted == true && walk.next()?.isQuoted == false && walk.next()?.range == 4..<5)
       #expect(walk.next() == nil)
     }
-    #expect(output { CSVText.appendField(UnsafeRawBufferPointer(start: nil, count: 0), dialect: CSVDialect(), to: $0, alwaysQuote: true) } == Array("\"\""))
+    #expect(
+      output {
+        CSVText.appendField(
+          UnsafeRawBufferPointer(start: nil, count: 0), dialect: CSVDialect(), to: $0, alwaysQuote: true)
+      } == Array("\"\""))
   }
 
   @Test func flatJSONToCSV() throws {

@@ -1,7 +1,9 @@
 /// A change event as a change stream gives it, in BSON, and the landing row that must come of it.
 struct Event {
   let order: Order
-  var token: String { "82" + hex(order.reference) + zeros(order.id, 16) + "2B042C0100296E5A1004" + hex(order.reference) + "04" }
+  var token: String {
+    "82" + hex(order.reference) + zeros(order.id, 16) + "2B042C0100296E5A1004" + hex(order.reference) + "04"
+  }
   var clusterSeconds: UInt32 { UInt32(1_700_000_000 + order.id / 1000) }
   var clusterIncrement: UInt32 { UInt32(order.id % 1000 + 1) }
   var operation: String { Order.operations[order.operation] }

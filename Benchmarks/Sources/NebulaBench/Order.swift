@@ -91,7 +91,8 @@ func iso(_ milliseconds: Int64) -> String {
     month += 1
   }
   let rest = Int(milliseconds % 86_400_000)
-  return "\(year)-\(zeros(month, 2))-\(zeros(days + 1, 2))T\(zeros(rest / 3_600_000, 2)):\(zeros(rest / 60_000 % 60, 2)):"
+  return
+    "\(year)-\(zeros(month, 2))-\(zeros(days + 1, 2))T\(zeros(rest / 3_600_000, 2)):\(zeros(rest / 60_000 % 60, 2)):"
     + "\(zeros(rest / 1000 % 60, 2)).\(zeros(rest % 1000, 3))Z"
 }
 func quoted(_ text: String) -> String {
@@ -123,7 +124,9 @@ extension Order {
   var target: Int { 515 + id % 81 }
   var lineNote: String { note(target - lineStart.utf8.count - 3) }
   var amount: String { "\(cents / 100).\(zeros(cents % 100, 2))" }
-  var address: String { "{\"city\":\(quoted(city)),\"zip\":\(quoted(String(zip))),\"geo\":[\(zip % 90).5,-\(zip % 180).25]}" }
+  var address: String {
+    "{\"city\":\(quoted(city)),\"zip\":\(quoted(String(zip))),\"geo\":[\(zip % 90).5,-\(zip % 180).25]}"
+  }
   static let columns = [
     "id", "reference", "customer", "email", "status", "amount", "quantity", "created_at", "active", "address", "note",
   ]
@@ -137,7 +140,8 @@ extension Order {
   /// The record as the row that the CSV job must write, without its end.
   var csvRow: String {
     let fields = [
-      String(id), hex(reference), customer, email, status, amount, String(quantity), iso(created), String(active), address,
+      String(id), hex(reference), customer, email, status, amount, String(quantity), iso(created), String(active),
+      address,
       lineNote,
     ]
     return fields.map { field in
