@@ -20,6 +20,7 @@ struct KernelTests {
   @Test func finders() {
     for text in Self.hostile(1, 6000) {
       let count = text.count
+      #expect(nebula_find_byte(text, count, 0x61) == text.firstIndex(of: 0x61) ?? count)
       #expect(nebula_find_either(text, count, 0x2C, 0x0A) == nebula_find_either_scalar(text, count, 0x2C, 0x0A))
       #expect(
         nebula_find_any4(text, count, 0x2C, 0x0A, 0x0D, 0x22)

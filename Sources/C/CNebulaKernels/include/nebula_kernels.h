@@ -3,6 +3,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -70,6 +73,14 @@ size_t nebula_find_any4_scalar(const uint8_t *bytes, size_t count, uint8_t a, ui
 /// The offset of the first byte equal to `a`, else `count`.
 static inline size_t nebula_find_byte(const uint8_t *bytes, size_t count, uint8_t a) {
   if (count == 0) return 0;
+#if defined(__SSE2__)
+  // Names and fields are short: mostly this block decides, without a call.
+  if (count >= 16) {
+    __m128i block = _mm_loadu_si128((const __m128i *)bytes);
+    uint32_t mask = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8((char)a)));
+    if (mask) return (size_t)__builtin_ctz(mask);
+  }
+#endif
   const void *found = memchr(bytes, a, count);
   return found ? (size_t)((const uint8_t *)found - bytes) : count;
 }
