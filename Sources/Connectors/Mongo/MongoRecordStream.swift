@@ -1,0 +1,103 @@
+internal import NebulaCore
+
+/// The merge point: takes from copy and stream, and stamps the position in the order in which batches leave.
+struct MongoRecordStream: RecordStream {
+  private let core: MongoSource.Core
+  private var session: ReadingSession
+  private var position: MongoPosition
+  private var lag = RecordBatch.Lag()
+  private var isFirst = true
+  private var isCaughtUp = false
+  private var isOver = false
+  /// Crash points that the next call passes: what they speak of has been handed over by then.
+  private var passing: [StaticString] = []
+  private var restarts = 0
+
+  init(_ core: MongoSource.Core, _ opening: Opening) {
+    self.core = core
+    position = opening.position
+    session = core.start(position)
+  }
+
+  mutating func next() async throws -> RecordBatch? {
+    for point in passing { core.context.crash.pass(point) }
+    passing = []
+    try Task.checkCancellation()
+    if isOver { return nil }
+    if isFirst {
+      // T0 and the plan stand in the first intent, before any row does.
+      isFirst = false
+      return .idle(at: position.encoded(), lag: lag)
+    }
+    if core.context.mode == .untilCaughtUp, isCaughtUp, position.isCopied {
+      isOver = true
+      session.handoff.close()
+      return nil
+    }
+    do {
+      return batch(try await session.handoff.next(within: .seconds(1), core.context.clock))
+    } catch ReaderEnd.failed(let error) {
+      session.handoff.close()
+      throw error
+    } catch ReaderEnd.lost(let error) {
+      session.handoff.close()
+      try await restart(error)
+      return try await next()
+    }
+  }
+
+  private mutating func batch(_ delivery: Delivery?) -> RecordBatch {
+    switch delivery {
+    case nil: return .idle(at: position.encoded(), lag: lag)
+    case .stream(let events):
+      position.stream = events.through
+      position.sequence = events.sequence
+      isCaughtUp = isCaughtUp || events.isCaughtUp
+      return batch(events.draft, events.newest)
+    case .rows(let rows):
+      if let key = rows.lastKey { position.ranges[rows.range]?.cursor = key }
+      if rows.isDone { position.ranges[rows.range] = nil }
+      if rows.draft != nil { passing.append("mid-snapshot") }
+      if position.isCopied {
+        passing.append("snapshot-handoff")
+        core.context.log.info("mongo: everything is copied; following the change stream")
+      }
+      return batch(rows.draft, rows.newest)
+    }
+  }
+
+  private mutating func batch(_ draft: Draft?, _ newest: UInt64?) -> RecordBatch {
+    restarts = 0
+    if let newest { lag.newest = max(lag.newest ?? 0, Int64(newest >> 32) * 1000) }
+    let position = position.encoded()
+    return draft?.batch(at: position, lag: lag) ?? .idle(at: position, lag: lag)
+  }
+
+  /// The server has forgotten the stream's place: does what the user decided (Invariant 5).
+  private mutating func restart(_ error: NebulaError) async throws {
+    restarts += 1
+    let policy = core.settings.options.onPositionLost
+    guard policy != .fail, restarts <= 3 else { throw error }
+    let what =
+      policy == .resnapshot
+      ? "everything is copied again; documents deleted in between are not reported"
+      : "going on from now; WHAT HAPPENED IN BETWEEN IS LOST"
+    core.context.log.warning("mongo: the position is lost (\(error.native ?? error.message)), on_position_lost is "
+      + "\(policy.rawValue): \(what)")
+    core.context.metrics.add("mongo.positions_lost", 1)
+    let opening = try await core.open(from: nil, start: policy == .resnapshot ? .snapshot : .now)
+    let unfinished = policy == .fromNow ? position.ranges : [:]
+    position = opening.position
+    position.ranges.merge(unfinished) { new, _ in new }
+    session = core.start(position)
+    isFirst = true
+    isCaughtUp = false
+  }
+}
+
+/// The readers of one opened stream; they end when the last reference to this goes.
+final class ReadingSession: Sendable {
+  let handoff: Handoff
+  init(_ handoff: Handoff) { self.handoff = handoff }
+  deinit { handoff.close() }
+}
