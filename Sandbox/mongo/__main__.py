@@ -48,7 +48,7 @@ def publish(path: str, text: str) -> None:
 
 def preload(server: Server, given: argparse.Namespace) -> None:
     db, _, coll = given.collection.partition(".")
-    size = given.document_bytes or (525 if given.two_gigabytes else 325)
+    size = given.document_bytes or (525 if given.two_gigabytes else 330)
     documents = generator.Documents(given.seed, size, given.mixed_ids)
     if given.generate:
         generator.generate_events(server.store, db, coll, documents, given.generate)

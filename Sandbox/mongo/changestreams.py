@@ -5,7 +5,7 @@ import time
 
 from bson import Timestamp
 
-from .eventlog import EVENT, HIGH_WATER, INVALIDATE, Event, EventLog, Token, event_head, make_token, token_document
+from .eventlog import EVENT, HIGH_WATER, INVALIDATE, Event, Token, event_head, make_token, token_document
 from .failures import NOT_RESUMABLE_LABEL, CommandError, HistoryLost
 from .matching import matches, project
 from .store import Store, one_element
@@ -17,6 +17,7 @@ OPTIONS = {"fullDocument", "fullDocumentBeforeChange", "resumeAfter", "startAfte
 FULL_DOCUMENT = ("default", "updateLookup", "whenAvailable", "required")
 BEFORE_CHANGE = ("off", "whenAvailable", "required")
 STAGES = {"$match", "$project", "$unset", "$addFields", "$set", "$replaceRoot", "$replaceWith", "$redact"}
+PASS, SKIP, LOOK = 1, 2, 3
 EVENT_NAME_FIELDS = {"operationType", "ns", "ns.db", "ns.coll"}
 
 
@@ -74,11 +75,11 @@ class ChangeStream:
         self.stages = checked_stages(rest[:-1] if self.splits else rest)
         self.by_name, self.by_content = divide_stages(self.stages)
         self.named: dict = {}
+        self.verdicts: dict = {}
         self.not_before = 0
         self.dead = False
         self.pending: list[tuple[str, bytes]] = []    # fragments or an invalidate still to be handed out
         self.token, self.place = self._start()
-        self.opened_at = self.token
 
     # --- where to begin ----------------------------------------------------------------------------------------------
 
@@ -145,7 +146,7 @@ class ChangeStream:
         if self.place < self.log.floor:
             raise HistoryLost()
         batch, size = [], 0
-        entries, count, covers = self.log.entries, len(self.log.entries), self.scope.covers
+        entries, count = self.log.entries, len(self.log.entries)
         while len(batch) < limit:
             if self.pending:
                 token, raw = self.pending[0]
@@ -158,24 +159,55 @@ class ChangeStream:
                 continue
             if self.dead or self.place >= count:
                 break
-            event = entries[self.place]
-            if not covers(event) or event.stamp < self.not_before:
-                self.place += 1
-                continue
-            raw = event.raw if self.plain and not self.stages and not event.expanded_only else None
-            if raw is None or len(raw) > self.split_bytes:
-                self.pending = self._shaped(event)
-            else:
-                if batch and size + len(raw) > MAX_USER_BYTES:
-                    return batch
-                batch.append(raw)
-                size += len(raw)
-                self.token = event
-            self.place += 1
-            if self.scope.ends_with(event):
-                self.pending.append(self._invalidate(event))
+            size = self._take_as_they_are(batch, limit, size)
+            if size > MAX_USER_BYTES:
+                return batch
+            if self.place < count and len(batch) < limit:
+                self._take_one(entries[self.place])
         self._settle(len(batch) >= limit)
         return batch
+
+    def _take_as_they_are(self, batch: list, limit: int, size: int) -> int:
+        """The fast path: events this stream passes or skips as their bytes stand, up to the first that needs a look.
+        Returns the batch's size, over the limit if the next event does not fit."""
+        verdicts, split_bytes = self.verdicts, self.split_bytes
+        place, last = self.place, None
+        for event in self.log.entries[place:place + limit - len(batch)]:
+            verdict = verdicts.get((event.operation, event.db, event.coll)) or self._judge(event)
+            if verdict == LOOK or event.stamp < self.not_before:
+                break
+            if verdict == PASS:
+                raw = event.raw
+                if len(raw) > split_bytes:
+                    break
+                size += len(raw)
+                if size > MAX_USER_BYTES and batch:
+                    break
+                batch.append(raw)
+                last = event
+            place += 1
+        self.place = place
+        if last is not None:
+            self.token = last
+        return size
+
+    def _judge(self, event: Event) -> int:
+        kind, verdict = event.operation, LOOK
+        if not self.by_content and not self.expanded and kind in ("insert", "update", "replace", "delete"):
+            untouched = self.plain or kind == "insert" or self.before_change == "off" and kind != "update"
+            if not (self.scope.covers(event) and self._passes_by_name(event)):
+                verdict = SKIP
+            elif untouched:
+                verdict = PASS
+        self.verdicts[(kind, event.db, event.coll)] = verdict
+        return verdict
+
+    def _take_one(self, event: Event) -> None:
+        if self.scope.covers(event) and event.stamp >= self.not_before:
+            self.pending = self._shaped(event)
+            if self.scope.ends_with(event):
+                self.pending.append(self._invalidate(event))
+        self.place += 1
 
     def _settle(self, full: bool) -> None:
         """The token after a batch: the last event's, or when the log was read to its end the high-water mark."""
@@ -360,5 +392,3 @@ def split(event: Event, raw: bytes, limit: int) -> list[tuple[str, bytes]]:
                                                     *group)))))
     return fragments
 
-
-__all__ = ["ChangeStream", "EventLog", "Lookups", "Scope"]

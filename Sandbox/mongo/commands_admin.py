@@ -1,10 +1,12 @@
 """Handshake, server facts, login, and the commands on collections and databases."""
+import time
+
 from bson import Binary, Int64, ObjectId, Timestamp
 from bson.datetime_ms import DatetimeMS
-import time
 
 from . import scram
 from .failures import CommandError
+from .matching import matches
 from .registry import command
 from .values import MAX_USER_BYTES, array, encode
 from .wire import MAX_MESSAGE_BYTES, OP_QUERY, cursor_reply
@@ -114,7 +116,6 @@ def list_databases(server, connection, request):
 
 @command("listCollections")
 def list_collections(server, connection, request):
-    from .matching import matches
     with server.store.lock:
         found = [{"name": c.name, "type": "collection", "options": c.options,
                   "info": {"readOnly": False, "uuid": Binary(c.uuid.bytes, 4)},

@@ -103,11 +103,11 @@ def open_stream(server, request):
     if "cursor" not in body:
         raise CommandError(9, "The 'cursor' option is required, except for aggregate with the explain argument")
     stream = ChangeStream(server.store, server.lookups, body["$db"], body, server.settings.split_bytes)
-    server.note_stream(stream)
     size = body["cursor"].get("batchSize")
     batch = stream.next_batch(FIRST_BATCH if size is None else int(size), 0) if size != 0 else []
-    server.note_served(stream, batch)
+    server.note_served(len(batch))
     token, number = stream.token_document(), 0
+    server.note_stream(stream, stream.token)
     if not stream.finished:
         number = server.cursors.add(stream.namespace, session_id(body), stream).number
     return cursor_reply("firstBatch", number, stream.namespace, array(batch), token)
@@ -149,7 +149,7 @@ def more_events(server, connection, cursor: Cursor, body: dict):
         raise
     if cursor.killed and not batch:
         raise CommandError(237, f"cursor {cursor.number} was killed")
-    server.note_served(stream, batch)
+    server.note_served(len(batch))
     token = stream.token_document()
     if stream.finished:
         server.cursors.kill(cursor.number)

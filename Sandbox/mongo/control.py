@@ -66,7 +66,7 @@ def settings(server, connection, request):
 @command("sandboxLoad", before_login=True)
 def load(server, connection, request):
     body = request.body
-    documents = generator.Documents(int(body.get("seed", 1)), int(body.get("bytes", 325)), bool(body.get("mixedIds")))
+    documents = generator.Documents(int(body.get("seed", 1)), int(body.get("bytes", 330)), bool(body.get("mixedIds")))
     if body.get("lazy") and documents.mixed_ids:
         raise CommandError(9, "lazy documents have ObjectIds only")
     made = generator.load(server.store, *namespace(request, "sandboxLoad"), documents, int(body["count"]),
@@ -77,7 +77,7 @@ def load(server, connection, request):
 @command("sandboxGenerate", before_login=True)
 def generate(server, connection, request):
     body = request.body
-    documents = generator.Documents(int(body.get("seed", 1)), int(body.get("bytes", 325)))
+    documents = generator.Documents(int(body.get("seed", 1)), int(body.get("bytes", 330)))
     generator.generate_events(server.store, *namespace(request, "sandboxGenerate"), documents, int(body["events"]))
     return {"events": Int64(len(server.log.entries)), "ok": 1.0}
 

@@ -87,7 +87,7 @@ class Rule:
         if self.spec.get("close") == "after":
             raise Hangup
         if self.spec.get("partial"):
-            connection.name = "cut"
+            connection.cut = True
 
 
 def usual(code: int, name: str) -> tuple:

@@ -8,12 +8,13 @@ import time
 from bisect import bisect_left, bisect_right
 from heapq import merge
 
-from .eventlog import EVENT, Event, EventLog, event_head, make_token, namespace_element
+from .eventlog import EVENT, Event, event_head, make_token, namespace_element
 from .store import Collection, Load, Store
-from .values import MAX_USER_BYTES, NUMBER, OBJECTID, STRING, document, encode, key_of_document_key
+from .values import NUMBER, OBJECTID, STRING, document, encode, key_of_document_key
 
 POOL = 1 << 16
-SPREAD = 96
+SPREAD = 64
+FIRST_SECOND = 0x65000000           # of the ObjectIds
 CITIES = ["Zürich", "Łódź", "São Paulo", "東京", "Reykjavík", "New York", 'Saint "John\'s"', "Αθήνα", "Kraków 🐉", "Bern"]
 STATES = ["open", "paid", "packed", "shipped", "returned", "closed"]
 WORDS = ("time person year way day thing man world life hand part child eye woman place work week case point company "
@@ -28,7 +29,7 @@ def text_element(name: str, value: str) -> bytes:
 
 
 class Documents:
-    def __init__(self, seed: int, mean_bytes: int = 325, mixed_ids: bool = False):
+    def __init__(self, seed: int, mean_bytes: int = 330, mixed_ids: bool = False):
         self.seed, self.mixed_ids = seed, mixed_ids
         self.shelf = seed & 0xFFFFFFFF
         self.stir = (seed * 0xD6E8FEB86659FD93 + 0x9E3779B97F4A7C15) & MASK
@@ -39,8 +40,8 @@ class Documents:
         self.states = [text_element("status", state) for state in STATES]
         self.tags = [b"\x04tags\0" + encode({"0": a, "1": b, "2": chance.randrange(1000)}) for a in STATES for b in STATES]
         self.note = 0
-        small = len(self.document(1)) + SPREAD // 2 - self._note_length(self._hash(1))
-        self.note = max(0, mean_bytes - small - SPREAD // 2)
+        bare = [len(self.document(number)) for number in range(500)]
+        self.note = max(0, mean_bytes - sum(bare) // len(bare))
         words, size, wanted = [], 0, POOL + self.note + SPREAD
         while size < wanted:
             words.append(chance.choice(WORDS) + str(chance.randrange(100)))
@@ -64,7 +65,7 @@ class Documents:
                 return b"\x12_id\0" + _int64.pack(number)
             return text_element("_id", f"key-{number:09d}") if kind == 6 else b"\x03_id\0" + encode({"shop": number % 7,
                                                                                                      "n": number})
-        return b"\x07_id\0" + _oid.pack(0x65000000 + (number >> 16), self.shelf, number)
+        return b"\x07_id\0" + _oid.pack(FIRST_SECOND + (number >> 16), self.shelf, number)
 
     def document(self, number: int) -> bytes:
         mixed = self._hash(number)
@@ -82,7 +83,7 @@ class Documents:
 
     def key(self, number: int) -> tuple:
         if not self.mixed_ids or number % 8 < 5:
-            return (OBJECTID, _oid.pack(0x65000000 + (number >> 16), self.shelf, number))
+            return (OBJECTID, _oid.pack(FIRST_SECOND + (number >> 16), self.shelf, number))
         kind = number % 8
         return (NUMBER, 1, number) if kind == 5 else (STRING, b"key-%09d" % number) if kind == 6 else key_of_document_key(
             document(self.id_element(number)))
@@ -101,8 +102,9 @@ class GeneratedCollection(Collection):
         """The number of a base document with this key, removed or not."""
         if key[0] != OBJECTID:
             return None
-        number = int.from_bytes(key[1][8:], "big")
-        return number if number in self.numbers and self.base.key(number) == key else None
+        seconds, shelf, number = _oid.unpack(key[1])
+        same = number in self.numbers and shelf == self.base.shelf and seconds == FIRST_SECOND + (number >> 16)
+        return number if same else None
 
     def __len__(self) -> int:
         return len(self.numbers) - len(self.gone) + len(self.order)
@@ -180,5 +182,3 @@ def generate_events(store: Store, db: str, name: str, documents: Documents, coun
             entries.append(event)
         log.wake()
 
-
-__all__ = ["Documents", "EventLog", "GeneratedCollection", "MAX_USER_BYTES", "generate_events", "load"]

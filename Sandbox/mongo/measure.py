@@ -15,7 +15,6 @@ import time
 from bson import Binary, Int64, Timestamp
 
 from .client import Client
-from .values import decode
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ZERO = Binary(b"\0" * 16, 4)
@@ -27,6 +26,11 @@ class Sandbox:
         self.process = subprocess.Popen([sys.executable, "-m", "Sandbox.mongo", *arguments], cwd=ROOT, text=True,
                                         stdout=subprocess.PIPE)
         self.port = int(self.process.stdout.readline().split("/")[2].rpartition(":")[2])
+
+    def cpu_seconds(self) -> float:
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         self.process.terminate()
@@ -74,9 +78,10 @@ def read_scan(port: int, batch: int) -> tuple[int, int, float]:
     return count, size, seconds
 
 
-def report(what: str, count: int, size: int, seconds: float) -> None:
-    print(f"{what}: {count} in {seconds:.2f} s = {count / seconds:,.0f}/s, {size / seconds / 1e6:.0f} MB/s, "
-          f"mean {size / max(1, count):.0f} bytes", flush=True)
+def report(what: str, count: int, size: int, seconds: float, cpu: float) -> None:
+    print(f"{what}: {count} in {seconds:.2f} s = {count / seconds:,.0f}/s, {size / seconds / 1e6:.0f} MB/s, mean "
+          f"{size / max(1, count):.0f} bytes; the server used {cpu:.2f} CPU s = {count / max(cpu, 0.01):,.0f} per CPU s",
+          flush=True)
 
 
 def main() -> int:
@@ -91,8 +96,10 @@ def main() -> int:
     sandbox = Sandbox("--generate", str(given.events))
     print(f"preload: {given.events} events in {time.monotonic() - began:.1f} s")
     try:
+        before = sandbox.cpu_seconds()
+        print(f"preload: {before:.1f} CPU s")
         events, size, seconds, tokens = read_stream(sandbox.port, given.batch)
-        report("change stream", events, size, seconds)
+        report("change stream", events, size, seconds, sandbox.cpu_seconds() - before)
         print(f"distinct tokens: {len(tokens)}")
     finally:
         sandbox.stop()
@@ -100,7 +107,8 @@ def main() -> int:
                           ("scan, computed documents", ["--documents", str(given.documents), "--lazy"])):
         sandbox = Sandbox(*options)
         try:
-            report(name, *read_scan(sandbox.port, given.batch))
+            before = sandbox.cpu_seconds()
+            report(name, *read_scan(sandbox.port, given.batch), sandbox.cpu_seconds() - before)
         finally:
             sandbox.stop()
     return 0 if len(tokens) == given.events == events else 1

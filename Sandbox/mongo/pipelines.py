@@ -6,7 +6,7 @@ from bson import Int64
 from .failures import CommandError
 from .matching import MISSING, matches, project, walk
 from .scans import Scan, sort_documents
-from .values import array, decode, encode, key
+from .values import decode, encode, key
 
 
 def run_pipeline(server, body: dict) -> list[bytes]:
@@ -33,7 +33,7 @@ def everything(server, collection, db: str, name, query: dict) -> list[bytes]:
 def statistics(server, db, name, collection, wanted: dict) -> dict:
     if collection is None:
         raise CommandError(26, f"Collection [{db}.{name}] not found.")
-    sample = everything_bytes(collection)
+    sample = sampled_bytes(collection)
     facts = {"ns": f"{db}.{name}", "host": server.address}
     if "storageStats" in wanted:
         average = sample // max(1, min(len(collection), 1000))
@@ -45,7 +45,7 @@ def statistics(server, db, name, collection, wanted: dict) -> dict:
     return facts
 
 
-def everything_bytes(collection) -> int:
+def sampled_bytes(collection) -> int:
     """Bytes of the first documents, from which the average is taken."""
     return sum(len(collection.get(at)[0]) for at, _ in zip(collection.keys(None, None), range(1000)))
 
@@ -118,5 +118,3 @@ def buckets(documents: list[bytes], spec: dict) -> list[bytes]:
         at = end
     return [encode(bucket) for bucket in found]
 
-
-__all__ = ["array", "run_pipeline"]

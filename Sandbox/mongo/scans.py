@@ -7,7 +7,7 @@ from itertools import islice
 from bson import MaxKey, MinKey, json_util
 
 from .failures import CommandError
-from .matching import matches, project
+from .matching import MISSING, matches, project, walk
 from .store import Collection, Store
 from .values import MAX_USER_BYTES, NUMBER, decode, encode, key
 
@@ -45,25 +45,30 @@ class Range:
             self.lower_high(place, operator != "$lt")
 
 
-def id_range(query: dict) -> Range | None:
-    """The range that a filter on `_id` alone means; None when the filter needs a look at the documents."""
-    found = Range()
+def id_range(query: dict) -> tuple[Range, bool]:
+    """The range of `_id`s outside of which nothing can match, and whether everything inside it does."""
+    found, exact = Range(), True
     for name, condition in query.items():
-        if name == "$and" and all(set(part) == {"_id"} for part in condition):
-            parts = [part["_id"] for part in condition]
-        elif name == "_id":
-            parts = [condition]
+        if name == "$and":
+            for part in condition:
+                exact = narrow_by(found, part) and exact
         else:
-            return None
-        for part in parts:
-            operators = isinstance(part, dict) and part and next(iter(part)).startswith("$")
-            tests = part if operators else {"$eq": part}
-            if not set(tests) <= COMPARISONS or any(hasattr(v, "pattern") or isinstance(v, list)
-                                                    for v in tests.values()):
-                return None
-            for operator, operand in tests.items():
-                found.narrow(operator, operand)
-    return found
+            exact = narrow_by(found, {name: condition}) and exact
+    return found, exact
+
+
+def narrow_by(found: Range, query: dict) -> bool:
+    """Applies what the query says of `_id` by comparison; False if it says more than that."""
+    if "_id" not in query:
+        return not query
+    exact, condition = len(query) == 1, query["_id"]
+    operators = isinstance(condition, dict) and condition and next(iter(condition)).startswith("$")
+    for operator, operand in (condition if operators else {"$eq": condition}).items():
+        if operator not in COMPARISONS or hasattr(operand, "pattern") or isinstance(operand, list):
+            exact = False
+        else:
+            found.narrow(operator, operand)
+    return exact
 
 
 @dataclass
@@ -86,9 +91,8 @@ class Scan:
         self.skip = int(command.get("skip") or 0)
         sort = command.get("sort") or {}
         self.reverse = list(sort.items()) == [("_id", -1)]
-        self.range = id_range(self.query)
-        self.filters = self.range is None
-        self.range = self.range or Range()
+        self.range, exact = id_range(self.query)
+        self.filters = not exact
         self._bounds(command)
         self.finished = collection is None
         self.sorted = None
@@ -198,7 +202,6 @@ def sort_documents(documents: list[bytes], sort: dict) -> list[bytes]:
 
 
 def sort_key(doc: dict, path: str, direction: int) -> tuple:
-    from .matching import MISSING, walk
     values = []
     for value in walk(doc, path.split(".")):
         members = value if isinstance(value, list) and value else [value]

@@ -8,7 +8,7 @@ import time
 import traceback
 from dataclasses import dataclass
 
-from . import commands_admin, commands_crud, commands_cursor, control  # noqa: F401  (they fill the table of commands)
+from . import commands_admin, commands_crud, commands_cursor, control  # noqa: F401 (they fill the table of commands)
 from .changestreams import ChangeStream, Lookups
 from .commands_cursor import Cursors
 from .commands_crud import Sessions
@@ -45,7 +45,7 @@ class Connection:
     socket: socket.socket
     user: str | None = None
     conversation: object = None
-    name: str = ""
+    cut: bool = False                # a fault: half of the next reply, then the end
 
 
 class Server:
@@ -88,14 +88,12 @@ class Server:
             self.scan_number += 1
             return self.scan_number
 
-    def note_stream(self, stream: ChangeStream) -> None:
-        self.streams.append((time.time(), stream.scope, stream.spec, stream.opened_at))
+    def note_stream(self, stream: ChangeStream, token: str) -> None:
+        self.streams.append((time.time(), stream.scope, stream.spec, token))
 
-    def note_served(self, stream: ChangeStream, batch: list) -> None:
-        self.events_served += len(batch)
-
-    def note_write(self, stamp: int) -> None:
-        pass
+    def note_served(self, count: int) -> None:
+        with self.counter:
+            self.events_served += count
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -144,7 +142,7 @@ class Server:
         if not request.wants_reply:
             return
         reply = message(OP_MSG if opcode == OP_MSG else OP_REPLY, number & 0x7FFFFFFF, number, raw)
-        if connection.name == "cut":
+        if connection.cut:
             connection.socket.sendall(reply[:max(20, len(reply) // 2)])
             raise Hangup
         connection.socket.sendall(reply)

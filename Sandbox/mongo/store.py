@@ -12,7 +12,7 @@ from sortedcontainers import SortedList
 
 from .eventlog import Event, EventLog
 from .failures import CommandError
-from .values import (MAX_USER_BYTES, decode, document, encode, key_of_document_key, with_id_first)
+from .values import MAX_USER_BYTES, decode, encode, key_of_document_key, with_id_first
 
 ID_INDEX = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
 
@@ -35,6 +35,9 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.docs)
+
+    def __bool__(self) -> bool:
+        return True                        # an empty collection is still one
 
     def get(self, key: tuple) -> tuple[bytes, int] | None:
         return self.docs.get(key)
@@ -250,5 +253,3 @@ def transaction_elements(session: dict, number: int) -> bytes:
 def one_element(name: bytes, raw: bytes | None) -> bytes:
     return b"\x0A" + name + b"\0" if raw is None else b"\x03" + name + b"\0" + raw
 
-
-__all__ = ["Collection", "Load", "Store", "document", "duplicate", "one_element", "transaction_elements"]

@@ -133,7 +133,8 @@ def dump(server, path: str, documents: bool = True) -> dict:
         os.unlink(new)
     base = sqlite3.connect(new, isolation_level=None)
     try:
-        base.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; BEGIN;" + SCHEMA)
+        base.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + SCHEMA)
+        base.execute("BEGIN")
         history = History(documents)
         base.executemany("INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?)", event_rows(log, places, loads, history))
         history.end()
@@ -143,7 +144,8 @@ def dump(server, path: str, documents: bool = True) -> dict:
         base.executemany("INSERT INTO stream VALUES(?,?,?,?,?,?,?,?)", stream_rows(streams))
         write_scans(base, scans, batches, ranks)
         base.executemany("INSERT INTO meta VALUES(?,?)", meta.items())
-        base.executescript(INDEXES + "COMMIT;")
+        base.execute("COMMIT")
+        base.executescript(INDEXES)
     finally:
         base.close()
     os.replace(new, path)

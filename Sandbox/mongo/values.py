@@ -7,7 +7,7 @@ import struct
 from datetime import datetime
 
 import bson
-from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from bson import Binary, Code, DBRef, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from bson.son import SON
@@ -141,10 +141,3 @@ def _key_of_rare(value) -> tuple:
         return (MINKEY,) if isinstance(value, MinKey) else (MAXKEY,)
     raise ValueError(f"no order for {type(value).__name__}")
 
-
-def bson_size(value) -> int:
-    return len(encode(value))
-
-
-def as_int64(value: int) -> Int64:
-    return Int64(value)

@@ -2,7 +2,7 @@
 import struct
 from dataclasses import dataclass
 
-from .values import decode, document
+from .values import decode, document, encode
 
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
 CHECKSUM_PRESENT, MORE_TO_COME = 1, 2
@@ -29,7 +29,6 @@ class Request:
         """A command's array of documents as bytes, however the client sent it."""
         if name in self.sequences:
             return self.sequences[name]
-        from .values import encode
         return [encode(member) for member in self.body.get(name, [])]
 
 

@@ -11,6 +11,7 @@ from .store import Store
 from .values import decode
 
 DEFAULT_MIX = {"insert": 25, "update": 50, "replace": 10, "delete": 15}
+FIRST_NUMBER = 2_000_000_000
 SLICE_SECONDS = 0.01
 
 
@@ -18,14 +19,14 @@ class Workload:
     """`rate` changes a second (0: as fast as it goes) until `changes` are made, `seconds` are over, or it is stopped."""
 
     def __init__(self, store: Store, db: str, coll: str, seed: int = 1, rate: float = 2000, changes: int = 0,
-                 seconds: float = 0, mix: dict | None = None, bytes: int = 325, mixed_ids: bool = False):
+                 seconds: float = 0, mix: dict | None = None, bytes: int = 330, mixed_ids: bool = False):
         self.store, self.db, self.coll = store, db, coll
         self.chance, self.documents = random.Random(seed), Documents(seed + 1, bytes, mixed_ids)
         self.rate, self.changes, self.seconds = rate, changes, seconds
         mix = mix or DEFAULT_MIX
         self.names, self.weights = list(mix), list(mix.values())
         self.done = dict.fromkeys(("insert", "update", "replace", "delete"), 0)
-        self.number = 0
+        self.number = FIRST_NUMBER + store.versions      # beyond the loaded documents and any earlier workload's
         self.halt = threading.Event()
         self.error = ""
         self.thread = threading.Thread(target=self._run, daemon=True)
