@@ -47,6 +47,14 @@ import Testing
     #expect(try await findings(standin.uri).last?.error?.code == "mongo.not_a_replica_set")
   }
 
+  @Test func anOldServerIsNamed() async throws {
+    let standin = try Standin("--wire", "7")
+    defer { standin.stop() }
+    #expect(try await findings(standin.uri).last?.error?.code == "mongo.server_too_old")
+    let error = await #expect(throws: NebulaError.self) { try await read(source(standin)) }
+    #expect(error?.code == "mongo.server_too_old")
+  }
+
   @Test func unreachableAndUnknownHostsAreNamed() async throws {
     for host in ["127.0.0.1:1", "no-such-host.invalid:27017"] {
       let error = try await findings("mongodb://me:s3cret@\(host)/?replicaSet=rs0&serverSelectionTimeoutMS=600").last?.error

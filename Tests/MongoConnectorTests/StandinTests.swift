@@ -438,6 +438,25 @@ import Testing
     #expect(try key == extendedJSON(#"{"_id": "big"}"#))
   }
 
+  @Test func anEventOf18MBIsSplitAndWholeAgain() async throws {
+    let standin = try Standin()
+    defer { standin.stop() }
+    try standin.insert(#"{"_id": 1, "v": "\#(String(repeating: "x", count: 9 << 20))"}"#)
+    var stream = try await source(standin) { $0.start = .now }.open(from: nil, through: nil)
+    _ = try await stream.next()
+    try standin.update("1", #"{"$set": {"v": "\#(String(repeating: "y", count: 9 << 20))"}}"#)
+    try standin.insert(0..<1)
+    var sizes: [Int] = []
+    while sizes.count < 2, let batch = try await stream.next() {
+      sizes += batch.records.map(\.count)
+      #expect(batch.rejected.isEmpty)
+      guard let changes = batch.changes, changes.count == 1, changes.operations[0] == .update else { continue }
+      #expect(changes.documents[0].count > 9 << 20 && changes.updates[0].count > 9 << 20)
+      #expect(batch.withBytes { BSON.validate($0.slice(batch.records[0])) } == nil)
+    }
+    #expect(sizes.count == 2 && sizes[0] > 18 << 20)
+  }
+
   @Test func aDocumentOf15MBPasses() async throws {
     let standin = try Standin()
     defer { standin.stop() }
@@ -497,6 +516,69 @@ import Testing
     #expect(pulled.isOver)
     #expect(ContinuousClock.now - start < .seconds(15))
     #expect(pulled.rows.filter { $0.operation == "snapshot" }.count >= 1900)
+  }
+
+  /// Stops after a random batch and goes on from its position, again and again, while the collection changes: every
+  /// event comes once and in order, every document is copied at most once, and the last change of each key is the
+  /// collection's document.
+  @Test(arguments: [1, 2]) func nothingIsLostNorDoubledByResumingAnywhere(seed: UInt64) async throws {
+    let standin = try Standin("--documents", "12000", "--mixed-ids")
+    defer { standin.stop() }
+    try standin.run(#"{"sandboxWorkload": "shop.orders", "seed": \#(seed), "rate": 800, "changes": 2500}"#)
+    var random = Random(state: seed)
+    let make = { (mode: RunMode) in
+      try source(standin, context(mode)) { ($0.batchSize, $0.snapshotRanges, $0.snapshotReaders) = (97, 4, 3) }
+    }
+    var rows: [Row] = []
+    var position: Position?
+    var first: Position?
+    for _ in 0..<12 {
+      let wanted = Int.random(in: 1...30, using: &random)
+      let pulled = try await read(make(.continuous), from: position, seconds: 10) { $0.batches.count >= wanted }
+      rows += pulled.rows
+      position = pulled.position
+      first = first ?? pulled.batches.first?.position
+    }
+    let start = ContinuousClock.now
+    while try standin.status("events") ?? 0 < 2500, ContinuousClock.now - start < .seconds(30) {
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    let last = try await read(make(.untilCaughtUp), from: position, seconds: 60)
+    #expect(last.isOver)
+    rows += last.rows
+
+    var whole = try MongoPosition(#require(first))
+    whole.ranges = [:]
+    whole.stream = whole.t0
+    whole.sequence = .after(whole.snapshot)
+    let all = try await read(make(.untilCaughtUp), from: whole.encoded(), seconds: 60)
+    let events = rows.filter { $0.operation != "snapshot" }
+    #expect(events.count >= 2000)
+    #expect(events.map(\.token) == all.rows.map(\.token))
+    #expect(events.map(\.sequence) == all.rows.map(\.sequence))
+    let copied = rows.filter { $0.operation == "snapshot" }.map(\.key)
+    #expect(Set(copied).count == copied.count)
+
+    var state: [String: Row] = [:]
+    for row in rows where state[row.key].map({ $0.sequence < row.sequence }) ?? true { state[row.key] = row }
+    let now = try await read(make(.untilCaughtUp), seconds: 60).rows.filter { $0.operation == "snapshot" }
+    #expect(Set(now.map(\.document)) == Set(state.values.filter { $0.operation != "delete" }.map(\.document)))
+  }
+
+  @Test func aPendingNextEndsWithTheSource() async throws {
+    let standin = try Standin()
+    defer { standin.stop() }
+    let source = try source(standin) { ($0.start, $0.maxAwaitTimeMS) = (.now, 1000) }
+    let reading = Task {
+      var stream = try await source.open(from: nil, through: nil)
+      while true { _ = try await stream.next() }
+    }
+    try await Task.sleep(for: .milliseconds(300))
+    let clock = ContinuousClock.now
+    await source.close()
+    let result = await reading.result
+    #expect(throws: CancellationError.self) { try result.get() }
+    #expect(ContinuousClock.now - clock < .seconds(2))
   }
 
   @Test func closesSoonWhileTheServerDoesNotAnswer() async throws {
@@ -565,6 +647,14 @@ import Testing
     #expect(passed.all.filter { $0 == "mid-snapshot" }.count >= 5)
     #expect(passed.all.filter { $0 == "snapshot-handoff" }.count == 1)
     #expect(passed.all.last == "snapshot-handoff")
+  }
+}
+
+struct Random: RandomNumberGenerator {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return state ^ state >> 29
   }
 }
 

@@ -18,9 +18,7 @@ extension MongoSettings {
       let facts = client.facts
       findings.append(.passed("reached \(connection.shown) (\(facts.isRouter ? "mongos" : "replica set \(facts.setName)"))"))
       if let refusal = client.refusal { throw refusal }
-      guard capabilities.startsAfter else {
-        return findings + [.failed(.mongo(.mongoTooOld, "\(connection.shown) is older than MongoDB 4.2.", exit: .environment))]
-      }
+      guard capabilities.startsAfter else { throw MongoFailure.tooOld }
       findings.append(try lookForCollection(client))
       guard findings.allSatisfy(\.passed) else { return findings }
       findings.append(try lookForStream(client, capabilities))

@@ -56,6 +56,7 @@ extension MongoFailure {
   private func serverError(_ doing: String) -> NebulaError {
     let said = "Could not \(doing): \(message)"
     switch code {
+    case 0 where self == .tooOld: return make(.mongoTooOld, said, exit: .environment)
     case 13: return make(.mongoPermission, said, exit: .environment)
     case 40573: return make(.mongoNotReplicaSet, said, exit: .environment)
     case _ where isPositionLost: return make(.mongoPositionLost, said)

@@ -30,14 +30,14 @@ struct MongoSettings: Sendable {
   }
 
   private func pipeline(_ start: StreamStart, _ capabilities: Capabilities, skim: Bool) -> [[UInt8]] {
-    var pipeline = [BSONBuilder { $0.append("$changeStream") { changeStream(start, capabilities, &$0) } }.document]
+    var pipeline = [BSONBuilder { $0.append("$changeStream") { changeStream(start, &$0) } }.document]
     pipeline += stages
     if skim { return pipeline + [Self.skim] }
     if capabilities.splits, splitsLargeEvents { pipeline.append(BSONBuilder { $0.append("$changeStreamSplitLargeEvent") { _ in } }.document) }
     return pipeline
   }
 
-  private func changeStream(_ start: StreamStart, _ capabilities: Capabilities, _ stage: inout BSONBuilder) {
+  private func changeStream(_ start: StreamStart, _ stage: inout BSONBuilder) {
     if options.fullDocument != .default { stage.append("fullDocument", options.fullDocument.rawValue) }
     if options.fullDocumentBeforeChange != .off {
       stage.append("fullDocumentBeforeChange", options.fullDocumentBeforeChange.rawValue)
@@ -46,7 +46,7 @@ struct MongoSettings: Sendable {
     if options.showExpandedEvents { stage.append("showExpandedEvents", true) }
     switch start {
     // A stored token may be that of an invalidate event, which only startAfter takes.
-    case .token(let token): stage.append(capabilities.startsAfter ? "startAfter" : "resumeAfter", document: token)
+    case .token(let token): stage.append("startAfter", document: token)
     case .time(let time): stage.append("startAtOperationTime", timestamp: time)
     case .now: break
     }
