@@ -35,7 +35,8 @@ import Testing
   @Test func missingRightsAreNamed() async throws {
     let standin = try Standin()
     defer { standin.stop() }
-    try standin.faults(#"{"command": "changeStream", "code": 13, "message": "not authorized on shop to execute command"}"#)
+    try standin.faults(
+      #"{"command": "changeStream", "code": 13, "message": "not authorized on shop to execute command"}"#)
     let error = try await findings(standin.uri).last?.error
     #expect(error?.code == "mongo.not_permitted" && error?.remedy.contains("changeStream") == true)
   }
@@ -57,7 +58,8 @@ import Testing
 
   @Test func unreachableAndUnknownHostsAreNamed() async throws {
     for host in ["127.0.0.1:1", "no-such-host.invalid:27017"] {
-      let error = try await findings("mongodb://me:s3cret@\(host)/?replicaSet=rs0&serverSelectionTimeoutMS=600").last?.error
+      let error = try await findings("mongodb://me:s3cret@\(host)/?replicaSet=rs0&serverSelectionTimeoutMS=600").last?
+        .error
       #expect(error?.code == "mongo.unreachable", "\(String(describing: error))")
       #expect(error?.message.contains(host.split(separator: ":")[0]) == true)
       #expect(error?.description.contains("s3cret") == false)

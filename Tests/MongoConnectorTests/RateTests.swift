@@ -34,7 +34,9 @@ import Testing
     }
     let seconds = (ContinuousClock.now - start).seconds
     let used = Double(clock() - cpu) / Double(CLOCKS_PER_SEC)
-    print("\(what): \(rows) of \(bytes / max(rows, 1)) bytes, \(Int(Double(rows) / seconds))/s, \(used / Double(max(rows, 1)) * 1e6) us of CPU each")
+    print(
+      "\(what): \(rows) of \(bytes / max(rows, 1)) bytes, \(Int(Double(rows) / seconds))/s, \(used / Double(max(rows, 1)) * 1e6) us of CPU each"
+    )
     #expect(rows == count)
   }
 }

@@ -24,7 +24,8 @@ final class Standin {
       sys.argv[0] = "Sandbox.mongo"
       runpy.run_module("Sandbox.mongo", run_name="__main__", alter_sys=True)
       """
-    process.arguments = ["-c", guardian] + arguments + (login.map { ["--user", $0.user, "--password", $0.password] } ?? [])
+    process.arguments =
+      ["-c", guardian] + arguments + (login.map { ["--user", $0.user, "--password", $0.password] } ?? [])
     let output = Pipe()
     process.standardInput = input
     process.standardOutput = output
@@ -133,7 +134,8 @@ func context(
   _ mode: RunMode = .continuous, log: Lines? = nil, budget: Int = 64 << 20, crash: CrashPoints = .none
 ) -> ConnectorContext {
   ConnectorContext(
-    pipeline: "test", mode: mode, clock: .real, log: log.map { lines in Logger { _, line in lines.add(line) } } ?? .silent,
+    pipeline: "test", mode: mode, clock: .real,
+    log: log.map { lines in Logger { _, line in lines.add(line) } } ?? .silent,
     budget: MemoryBudget(bytes: budget), deadLetters: NoDeadLetters(), paths: Paths(state: "/tmp", spool: "/tmp"),
     crash: crash)
 }

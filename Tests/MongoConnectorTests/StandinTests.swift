@@ -9,7 +9,8 @@ import Testing
   // MARK: copy
 
   static let mixedIDs = [
-    #"{"$minKey": 1}"#, "null", "-7", "3", "3.5", #"{"$numberLong": "9007199254740993"}"#, #"{"$numberDecimal": "12.25"}"#,
+    #"{"$minKey": 1}"#, "null", "-7", "3", "3.5", #"{"$numberLong": "9007199254740993"}"#,
+    #"{"$numberDecimal": "12.25"}"#,
     #""""#, #""a""#, #""zebra""#, #"{"a": 1}"#, #"{"a": 1, "b": [1]}"#, #"{"a": {"b": "c"}}"#,
     #"{"$binary": {"base64": "AAEC", "subType": "00"}}"#,
     #"{"$binary": {"base64": "AAECAwQFBgcICQoLDA0ODw==", "subType": "04"}}"#,
@@ -93,7 +94,8 @@ import Testing
     try standin.insert(#"{"_id": 1}"#, into: "b")
     try standin.run(#"{"insert": "c", "documents": [{"_id": 1}]}"#, on: "other")
     for (database, expected) in [("shop", 2), ("", 4)] {
-      var stream = try await source(standin) { ($0.database, $0.collection) = (database, "") }.open(from: nil, through: nil)
+      var stream = try await source(standin) { ($0.database, $0.collection) = (database, "") }.open(
+        from: nil, through: nil)
       let copied = try await pull(&stream) { $0.rows.count == expected }
       #expect(copied.rows.count == expected)
       try standin.insert(#"{"_id": "new \#(expected)"}"#, into: "later\(expected)")
@@ -101,7 +103,9 @@ import Testing
       #expect(event.rows.last?.namespace == "shop.later\(expected)")
     }
     let listed = try await read(
-      source(standin, context(.untilCaughtUp)) { ($0.database, $0.collection, $0.collections) = ("", "", ["shop.b", "other.c"]) })
+      source(standin, context(.untilCaughtUp)) {
+        ($0.database, $0.collection, $0.collections) = ("", "", ["shop.b", "other.c"])
+      })
     #expect(Set(listed.rows.map(\.namespace)) == ["shop.b", "other.c"])
   }
 
@@ -129,7 +133,9 @@ import Testing
     for batch in [nil] + whole.batches.map(Optional.some) {
       seen += batch?.count ?? 0
       let left = 120 - seen
-      let rest = try await read(make(), from: batch?.position ?? start, seconds: 10) { left > 0 && $0.rows.count == left || left == 0 && $0.position != nil }
+      let rest = try await read(make(), from: batch?.position ?? start, seconds: 10) {
+        left > 0 && $0.rows.count == left || left == 0 && $0.position != nil
+      }
       #expect(rest.rows.map(\.token) == whole.rows.dropFirst(seen).map(\.token))
       #expect(rest.rows.map(\.sequence) == whole.rows.dropFirst(seen).map(\.sequence))
     }
@@ -194,7 +200,8 @@ import Testing
     let pulled = try await pull(&stream) { rows in rows.rows.last?.operation == "drop" }
     let operations = pulled.rows.map(\.operation)
     #expect(operations.contains("create") && operations.contains("rename"))
-    #expect(pulled.rows.allSatisfy { $0.update.contains(#""operationType":"\#($0.operation)""#) && $0.document.isEmpty })
+    #expect(
+      pulled.rows.allSatisfy { $0.update.contains(#""operationType":"\#($0.operation)""#) && $0.document.isEmpty })
   }
 
   @Test func aPipelineFilters() async throws {
@@ -287,7 +294,11 @@ import Testing
     let standin = try Standin()
     defer { standin.stop() }
     try standin.insert(0..<200)
-    let before = try await read(source(standin) { $0.start = .snapshot; $0.batchSize = 30 }) { $0.position != nil }
+    let before = try await read(
+      source(standin) {
+        $0.start = .snapshot; $0.batchSize = 30
+      }
+    ) { $0.position != nil }
     try standin.insert(200..<500)
     try standin.faults(fault)
     let pulled = try await read(source(standin, context(.untilCaughtUp)) { $0.batchSize = 30 }, from: before.position)
@@ -425,7 +436,8 @@ import Testing
     var stream = try await MongoSource(settings, context()).open(from: nil, through: nil)
     _ = try await stream.next()
     try standin.insert(0..<5)
-    try standin.run(#"{"insert": "orders", "documents": [{"_id": "big", "v": "\#(String(repeating: "x", count: 9 << 20))"}]}"#)
+    try standin.run(
+      #"{"insert": "orders", "documents": [{"_id": "big", "v": "\#(String(repeating: "x", count: 9 << 20))"}]}"#)
     try standin.update(#""big""#, #"{"$set": {"v": "\#(String(repeating: "y", count: 9 << 20))"}}"#)
     try standin.insert(5..<10)
     let pulled = try await pull(&stream) { $0.rows.count == 11 && $0.rejected.count == 1 }

@@ -183,7 +183,8 @@ final class Handoff: @unchecked Sendable {  // everything below is guarded by `l
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let isReady = locked {
-          let isReady = !stream.isEmpty || !copy.isEmpty || streamEnd != nil || copyEnd != nil || isClosed || Task.isCancelled
+          let isReady =
+            !stream.isEmpty || !copy.isEmpty || streamEnd != nil || copyEnd != nil || isClosed || Task.isCancelled
           if !isReady { waiter = continuation }
           return isReady
         }

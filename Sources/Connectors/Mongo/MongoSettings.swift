@@ -24,7 +24,10 @@ struct MongoSettings: Sendable {
 
   /// The command that opens a change stream.
   func open(_ start: StreamStart, _ capabilities: Capabilities, skim: Bool, into command: inout BSONBuilder) {
-    if scope == .collection { command.append("aggregate", options.collection) } else { command.append("aggregate", Int32(1)) }
+    switch scope {
+    case .collection: command.append("aggregate", options.collection)
+    case .database, .deployment: command.append("aggregate", Int32(1))
+    }
     command.append("pipeline", array: pipeline(start, capabilities, skim: skim))
     command.append("cursor") { $0.append("batchSize", Int32(0)) }
   }
@@ -33,7 +36,9 @@ struct MongoSettings: Sendable {
     var pipeline = [BSONBuilder { $0.append("$changeStream") { changeStream(start, &$0) } }.document]
     pipeline += stages
     if skim { return pipeline + [Self.skim] }
-    if capabilities.splits, splitsLargeEvents { pipeline.append(BSONBuilder { $0.append("$changeStreamSplitLargeEvent") { _ in } }.document) }
+    if capabilities.splits, splitsLargeEvents {
+      pipeline.append(BSONBuilder { $0.append("$changeStreamSplitLargeEvent") { _ in } }.document)
+    }
     return pipeline
   }
 

@@ -82,7 +82,8 @@ extension MongoClient {
 
 extension MongoFailure {
   static let tooOld = MongoFailure(
-    origin: .server, name: "TooOld", message: "change streams that can be resumed in every case need MongoDB 4.2 or later")
+    origin: .server, name: "TooOld",
+    message: "change streams that can be resumed in every case need MongoDB 4.2 or later")
 }
 
 extension Array where Element: Hashable {
