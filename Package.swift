@@ -13,8 +13,8 @@ let settings: [SwiftSetting] = [
 func room(_ name: String, _ path: String, _ doors: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: doors, path: "Sources/\(path)", swiftSettings: settings)
 }
-func tests(_ name: String, _ doors: [Target.Dependency] = []) -> Target {
-  .testTarget(name: name, dependencies: doors, path: "Tests/\(name)", swiftSettings: settings)
+func tests(_ name: String, _ doors: [Target.Dependency] = [], fixtures: [String] = []) -> Target {
+  .testTarget(name: name, dependencies: doors, path: "Tests/\(name)", exclude: fixtures, swiftSettings: settings)
 }
 func system(_ name: String, _ pkgConfig: String) -> Target {
   .systemLibrary(name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig)
@@ -37,7 +37,8 @@ let package = Package(
     system("CYaml", "yaml-0.1"),
     system("CSQLite", "sqlite3"),
     .target(
-      name: "CNebulaKernels", path: "Sources/C/CNebulaKernels", cSettings: [.define("NDEBUG", .when(configuration: .release))]),
+      name: "CNebulaKernels", path: "Sources/C/CNebulaKernels",
+      cSettings: [.define("NDEBUG", .when(configuration: .release))]),
 
     room("NebulaCore", "Core"),
     room("NebulaFormats", "Formats", ["NebulaCore", "CNebulaKernels", "CZstd", "CIsal", "CZlib"]),
@@ -57,14 +58,20 @@ let package = Package(
       ],
       path: "Sources/CLI", swiftSettings: settings),
 
+    // The door through which Python referees drive NebulaFormats; no product.
+    .executableTarget(
+      name: "nebula-formats-check", dependencies: ["NebulaCore", "NebulaFormats"], path: "Tests/FormatsCheck",
+      swiftSettings: settings),
     tests("ArchitectureTests"),
     tests("CoreTests", ["NebulaCore"]),
     tests("FormatsTests", ["NebulaCore", "NebulaFormats", "CNebulaKernels"]),
-    tests("HTTPTests", ["NebulaCore", "NebulaHTTP"]),
+    tests("HTTPTests", ["NebulaCore", "NebulaHTTP"], fixtures: ["Fixtures"]),
     tests("ObjectStoresTests", ["NebulaCore", "NebulaHTTP", "NebulaObjectStores"]),
-    tests("RuntimeTests", ["NebulaCore", "NebulaRuntime"]),
+    tests("RuntimeTests", ["NebulaCore", "NebulaRuntime"], fixtures: ["Fixtures"]),
     tests("FileConnectorTests", ["NebulaCore", "NebulaFormats", "FileConnector"]),
     tests("MongoConnectorTests", ["NebulaCore", "NebulaFormats", "MongoConnector"]),
-    tests("SnowflakeConnectorTests", ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "SnowflakeConnector"]),
+    tests(
+      "SnowflakeConnectorTests",
+      ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "SnowflakeConnector"]),
   ]
 )

@@ -12,6 +12,8 @@ packages=(
   # the libraries of docs/decisions/0001-dependencies.md
   libcurl4-openssl-dev libmongoc-dev libbson-dev libssl-dev libzstd-dev libsnappy-dev libisal-dev
   zlib1g-dev libyaml-dev libsqlite3-dev
+  # the limit that `make bench` compares with; never linked into the program
+  libsimdjson-dev
 )
 
 missing=()

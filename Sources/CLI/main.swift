@@ -1,1 +1,9 @@
-print("nebula-swift")
+import Glibc
+import NebulaCore
+import NebulaRuntime
+
+// First of all: a signal that comes early must not be lost.
+Signals.listen()
+signal(SIGPIPE, SIG_IGN)
+signal(SIGXFSZ, SIG_IGN)
+exit(await Program.run(Array(CommandLine.arguments.dropFirst())))

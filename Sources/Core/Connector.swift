@@ -69,7 +69,8 @@ public struct DestinationTraits: Sendable, Hashable, Codable {
   /// When the destination wants an epoch cut; the pipeline's own limits hold as well, the smaller wins.
   public var epoch: EpochLimits
   /// Makes traits.
-  public init(phases: Phases = .two, isKeyed: Bool = false, hasFence: Bool = false, epoch: EpochLimits = EpochLimits()) {
+  public init(phases: Phases = .two, isKeyed: Bool = false, hasFence: Bool = false, epoch: EpochLimits = EpochLimits())
+  {
     self.phases = phases
     self.isKeyed = isKeyed
     self.hasFence = hasFence

@@ -21,7 +21,7 @@ extension ConnectorOptions {
       let hint = closest(to: entry.name, among: names).map { "Did you mean '\($0)'? " } ?? ""
       throw NebulaError(
         .unknownProperty, "There is no property '\(entry.name)'.",
-        remedy: "\(hint)Known: \(names.joined(separator: ", ")).", at: entry.value.place, exit: .configuration)
+        remedy: "\(hint)Known: \(names.joined(separator: ", ")).", at: entry.place, exit: .configuration)
     }
     for field in Self.fields {
       let specification = field.specification

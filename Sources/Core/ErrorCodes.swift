@@ -21,11 +21,18 @@ extension NebulaError.Code {
 public let coreErrors: [ErrorSpecification] = [
   .init(.duplicateConnector, "Two connectors have the same name and role.", remedy: "Rename the plugin's."),
   .init(.unknownConnector, "No connector has that name.", remedy: "Run `nebula-swift list`."),
-  .init(.unknownProperty, "The connector has no property of that name.", remedy: "Run `nebula-swift describe CONNECTOR`."),
+  .init(
+    .unknownProperty, "The connector has no property of that name.", remedy: "Run `nebula-swift describe CONNECTOR`."),
   .init(.missingProperty, "A required property is missing.", remedy: "Write it, or set its environment variable."),
-  .init(.badProperty, "A value has the wrong type, is out of range or contradicts another.", remedy: "See the message."),
+  .init(
+    .badProperty, "A value has the wrong type, is out of range or contradicts another.", remedy: "See the message."),
   .init(.notSupported, "The property is known, its meaning is not built yet.", remedy: "Leave it out."),
-  .init(.receiptOutOfOrder, "A receipt came for another epoch than the one that was committed.", remedy: "Report the defect; nothing is lost."),
-  .init(.recordsUnaccounted, "Not every record that was read has a fate.", remedy: "Report the defect; nothing is lost."),
-  .init("pipeline.pin_not_supported", "An epoch is to be finished in parts by a destination that has no parts.", remedy: "Report the defect; nothing is lost."),
+  .init(
+    .receiptOutOfOrder, "A receipt came for another epoch than the one that was committed.",
+    remedy: "Report the defect; nothing is lost."),
+  .init(
+    .recordsUnaccounted, "Not every record that was read has a fate.", remedy: "Report the defect; nothing is lost."),
+  .init(
+    "pipeline.pin_not_supported", "An epoch is to be finished in parts by a destination that has no parts.",
+    remedy: "Report the defect; nothing is lost."),
 ]

@@ -63,6 +63,9 @@ public final class MemoryBudget: Sendable {
   /// Bytes in flight now.
   public var inFlight: Int { state.withLock { $0.input.used + $0.output.used } }
 
+  /// How many wait for bytes of `share`.
+  public func waiting(for share: Share) -> Int { state.withLock { $0[share].waiters.count } }
+
   /// Takes `bytes` if they are free now.
   public func tryReserve(_ bytes: Int, for share: Share) -> Reservation? {
     state.withLock { state in

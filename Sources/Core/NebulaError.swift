@@ -43,7 +43,7 @@ public struct NebulaError: Error, Sendable, Hashable, Codable {
     }
   }
 
-  /// The exit code of the program when this error ends a run (DESIGN: errors).
+  /// The exit code of the program when this error ends a run (docs/design.md).
   public enum Exit: Int32, Sendable, Hashable, Codable {
     /// Anything that is neither of the others.
     case runtime = 1

@@ -1,5 +1,5 @@
 /// A connector's settings as they were written, each with its place: text until the specification gives it a type.
-public struct Properties: Sendable, Hashable {
+public struct Properties: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// In the order in which they were written.
   public private(set) var entries: [Entry] = []
 
@@ -9,11 +9,32 @@ public struct Properties: Sendable, Hashable {
     public var name: String
     /// Its value with place.
     public var value: PropertyValue
+    /// Where its name was written, if that is known.
+    public var namePlace: NebulaError.Place?
+    /// Where to point when the name is at fault.
+    public var place: NebulaError.Place { namePlace ?? value.place }
   }
 
+  /// No settings.
+  public init() {}
+
   /// Makes settings from plain texts, for tests and programs; the place is the name.
-  public init(_ texts: KeyValuePairs<String, String> = [:]) {
+  public init(dictionaryLiteral texts: (String, String)...) {
     for (name, text) in texts { self[name] = .scalar(text, at: .init(path: name)) }
+  }
+
+  /// The same, where the type must be said.
+  public init(_ texts: KeyValuePairs<String, String>) {
+    for (name, text) in texts { self[name] = .scalar(text, at: .init(path: name)) }
+  }
+
+  /// Makes settings from the entries of a map.
+  public init(_ entries: [Entry]) { self.entries = entries }
+
+  /// Adds a property, or replaces its value, with the place of its name.
+  public mutating func set(_ name: String, _ value: PropertyValue, named place: NebulaError.Place) {
+    self[name] = value
+    if let index = entries.firstIndex(where: { $0.name == name }) { entries[index].namePlace = place }
   }
 
   /// The value called `name`; setting nil removes it.

@@ -190,7 +190,8 @@ extension PropertyChoice {
   /// Exact, else without regard to case (Snowflake's own options are written in capitals by habit).
   public init?(property: PropertyValue) {
     guard let text = property.text else { return nil }
-    let match = Self.allCases.first { $0.rawValue == text }
+    let match =
+      Self.allCases.first { $0.rawValue == text }
       ?? Self.allCases.first { $0.rawValue.lowercased() == text.lowercased() }
     guard let match else { return nil }
     self = match

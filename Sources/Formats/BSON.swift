@@ -78,18 +78,21 @@ public enum BSON {
   /// Nil when `bytes` is one whole document whose every length, type and text is right, else the first problem.
   public static func validate(_ bytes: UnsafeRawBufferPointer) -> BSONProblem? {
     do {
-      try check(bytes, at: 0, depth: 1)
+      try check(bytes, at: 0, isArray: false, depth: 1)
       return nil
     } catch {
       return error
     }
   }
 
-  private static func check(_ bytes: UnsafeRawBufferPointer, at base: Int, depth: Int) throws(BSONProblem) {
+  private static func check(
+    _ bytes: UnsafeRawBufferPointer, at base: Int, isArray: Bool, depth: Int
+  ) throws(BSONProblem) {
     guard depth <= maximumDepth else { throw BSONProblem(offset: base, reason: "nested deeper than \(maximumDepth)") }
     var reader = try BSONReader(checking: bytes, at: base)
     while let element = try reader.step() {
-      try checkText(element.nameBytes, at: base + element.name.lowerBound)
+      // An array's names mean nothing, so nobody writes them.
+      if !isArray { try checkText(element.nameBytes, at: base + element.name.lowerBound) }
       try check(element, at: base + element.value.lowerBound, depth: depth)
     }
   }
@@ -97,13 +100,13 @@ public enum BSON {
   private static func check(_ element: BSONElement, at offset: Int, depth: Int) throws(BSONProblem) {
     let value = element.valueBytes
     switch element.type {
-    case .document, .array: try check(value, at: offset, depth: depth + 1)
+    case .document, .array: try check(value, at: offset, isArray: element.type == .array, depth: depth + 1)
     case .string, .code, .symbol, .dbPointer: try checkText(element.text, at: offset + 4)
     case .regex: try checkText(value, at: offset)
     case .codeWithScope:
       let parts = element.codeAndScope
       try checkText(parts.code, at: offset + 8)
-      try check(parts.scope, at: offset + value.count - parts.scope.count, depth: depth + 1)
+      try check(parts.scope, at: offset + value.count - parts.scope.count, isArray: false, depth: depth + 1)
     default: break
     }
   }

@@ -1,4 +1,3 @@
-internal import CIsal
 internal import CZstd
 public import NebulaCore
 
@@ -92,67 +91,6 @@ private final class CopyThrough: DecompressionEngine {
     let taken = min(bytes.count, codecRoom)
     output.append(UnsafeRawBufferPointer(rebasing: bytes[0..<taken]))
     return taken
-  }
-}
-
-/// gzip by isa-l. Zero bytes behind a member are padding (tape blocks), as gzip has it.
-private final class IsalInflate: DecompressionEngine {
-  private let state = UnsafeMutablePointer<inflate_state>.allocate(capacity: 1)
-  private enum Phase { case start, between, inside }
-  private var phase = Phase.start
-  private(set) var hasMore = false
-  var isBetweenMembers: Bool { phase != .inside }
-
-  init() { isal_inflate_init(state) }
-  deinit { state.deallocate() }
-
-  func step(_ bytes: UnsafeRawBufferPointer, into output: OutputBuffer) throws(Damage) -> Int {
-    var skipped = 0
-    if phase == .between {
-      while skipped < bytes.count, bytes[skipped] == 0 { skipped += 1 }
-    }
-    let input = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(skipped).prefix(1 << 30))
-    if phase != .inside {
-      guard input.count > 0 else { return skipped }
-      guard input[0] == 0x1F else { throw Damage(reason: "no gzip header where one must stand", taken: skipped) }
-      isal_inflate_reset(state)
-      state.pointee.crc_flag = UInt32(ISAL_GZIP)
-      phase = .inside
-    }
-    let taken = try inflate(input, into: output)
-    return skipped + taken
-  }
-
-  private func inflate(_ input: UnsafeRawBufferPointer, into output: OutputBuffer) throws(Damage) -> Int {
-    state.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
-    state.pointee.avail_in = UInt32(input.count)
-    var status: Int32 = 0
-    output.withSpare(minimum: codecRoom) { room in
-      state.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-      state.pointee.avail_out = UInt32(codecRoom)
-      status = isal_inflate(state)
-      hasMore = state.pointee.avail_out == 0
-      return codecRoom - Int(state.pointee.avail_out)
-    }
-    let taken = input.count - Int(state.pointee.avail_in)
-    guard status >= 0, status != ISAL_NEED_DICT else { throw Damage(reason: reason(status), taken: taken) }
-    if state.pointee.block_state == ISAL_BLOCK_FINISH {
-      phase = .between
-      hasMore = false
-    }
-    return taken
-  }
-
-  private func reason(_ status: Int32) -> String {
-    switch status {
-    case ISAL_INVALID_BLOCK: "an invalid deflate block"
-    case ISAL_INVALID_SYMBOL: "an invalid deflate symbol"
-    case ISAL_INVALID_LOOKBACK: "a deflate distance before the start"
-    case ISAL_INVALID_WRAPPER: "not a gzip header"
-    case ISAL_UNSUPPORTED_METHOD: "a compression method other than deflate"
-    case ISAL_INCORRECT_CHECKSUM: "the checksum differs"
-    default: "isa-l status \(status)"
-    }
   }
 }
 

@@ -1,6 +1,11 @@
 public import NebulaCore
 
-/// Moves records from a source to a destination, epoch by epoch (DESIGN §5).
+/// Moves records from a source to a destination, epoch by epoch (docs/design.md).
+///
+///     open → recover → [ read → write → prepare → intent ] → [ commit → receipt → dead letters → acknowledge ]
+///
+/// The two brackets run side by side: epoch *n+1* is written while *n* commits. A session is one pass through this
+/// line; an error that may pass ends it, and the next session resumes at the last receipt, as a new process would.
 public actor Pipeline {
   /// What a pipeline is made of.
   public struct Parts: Sendable {
@@ -26,13 +31,17 @@ public actor Pipeline {
     public var random: @Sendable (Range<UInt64>) -> UInt64
     /// Named points of the crash tests.
     public var crash: CrashPoints
+    /// Where the clean-up tasks run; nil: on the cooperative pool. The simulation hands in its own, with one thread.
+    public var executor: (any TaskExecutor)?
     /// Puts the parts together.
     public init(
       name: String, identity: PipelineIdentity, source: any Source, destination: any Destination,
       store: any StateStore, deadLetters: any DeadLetterStore, settings: PipelineSettings = PipelineSettings(),
       clock: Timekeeper, log: Logger = .silent,
-      random: @escaping @Sendable (Range<UInt64>) -> UInt64 = { UInt64.random(in: $0) }, crash: CrashPoints = .none
+      random: @escaping @Sendable (Range<UInt64>) -> UInt64 = { UInt64.random(in: $0) }, crash: CrashPoints = .none,
+      executor: (any TaskExecutor)? = nil
     ) {
+      self.executor = executor
       self.name = name
       self.identity = identity
       self.source = source
@@ -47,17 +56,76 @@ public actor Pipeline {
     }
   }
 
-  private let parts: Parts
+  let parts: Parts
+  let stopRequested = Watched(false)
   /// What the run has done so far.
-  public private(set) var progress = PipelineProgress()
+  public internal(set) var progress = PipelineProgress()
+  /// The last sequence used under this lease: never reused, also after an abort or a new session.
+  var lastSequence: UInt64 = 0
+  /// The epoch that has no intent yet, to be destroyed if the session ends.
+  var openEpoch: (id: EpochID, isBegun: Bool, prepared: PreparedEpoch?)?
+  /// True while a commit was sent whose end is not known: the lease is then left to expire, not released.
+  var commitInDoubt = false
+  /// The source's newest known operation time, in milliseconds since 1970.
+  var newestKnown: Int64?
 
   /// Makes a pipeline; nothing is touched before `run`.
   public init(_ parts: Parts) { self.parts = parts }
 
   /// Runs until a bounded source has ended, `stop` was called or an error can't be survived. The state is resumable
   /// in every case.
-  public func run() async throws {}
+  public func run() async throws {
+    let lease = try await parts.store.acquire(parts.name, identity: parts.identity)
+    let result: Result<Void, any Error>
+    do {
+      try await runSessions(lease)
+      result = .success(())
+    } catch {
+      result = .failure(error)
+    }
+    // In a task of its own: a cancelled task could not await its clean-up.
+    await Task(executorPreference: parts.executor) { await self.leave(lease) }.value
+    try result.get()
+  }
 
-  /// Asks for a clean end: the open epoch is finished or abandoned, and `run` returns.
-  public nonisolated func stop() {}
+  /// Asks for a clean end: the open epoch is finished or abandoned within the deadline, and `run` returns.
+  public nonisolated func stop() { stopRequested.update { $0 = true } }
+
+  private func leave(_ lease: Lease) async {
+    await parts.source.close()
+    await parts.destination.close()
+    guard !commitInDoubt else {
+      parts.log.warning("A commit's end is not known yet: the lease is left to expire. The next run finds out.")
+      return
+    }
+    do { try await parts.store.release(lease) } catch {
+      parts.log.warning("The lease could not be released and will expire: \(error)")
+    }
+  }
+
+  private func runSessions(_ lease: Lease) async throws {
+    var backoff = Backoff(patience: parts.settings.retryFor)
+    while true {
+      let epochs = progress.epochs
+      do { return try await runSession(lease) } catch {
+        if progress.epochs > epochs { backoff.reset() }
+        guard case .wait(let pause) = backoff.after(error, now: parts.clock.monotonic(), random: parts.random) else {
+          throw error
+        }
+        if stopRequested.value { return }
+        parts.log.warning("\(error) Trying again in \(pause.written ?? ""), from the last committed position.")
+        try await sleepUnlessStopped(pause)
+        if stopRequested.value { return }
+      }
+    }
+  }
+
+  private func sleepUnlessStopped(_ pause: Duration) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { [clock = parts.clock] in try await clock.sleep(pause) }
+      group.addTask { [stopRequested] in try await stopRequested.wait { $0 ? () : nil } }
+      defer { group.cancelAll() }
+      try await group.next()
+    }
+  }
 }

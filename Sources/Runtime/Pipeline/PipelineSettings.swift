@@ -14,13 +14,17 @@ public struct PipelineSettings: Sendable, Hashable {
   public var idleCheckpointInterval: Duration = .seconds(10)
   /// How long a clean shutdown may take.
   public var shutdownDeadline: Duration = .seconds(30)
+  /// How long a silent holder keeps the lease.
+  public var leaseDuration: Duration = .seconds(30)
   /// The defaults.
   public init() {}
 }
 
 /// What a run has done so far.
 public struct PipelineProgress: Sendable, Hashable {
-  /// Records pulled from the source, rejected and filtered ones included.
+  /// Records pulled from the source, also those that are read a second time after an error.
+  public var pulled: UInt64 = 0
+  /// Records of epochs that have a receipt: committed + rejected + filtered.
   public var read: UInt64 = 0
   /// Fates of the records of epochs that have a receipt.
   public var counts = RecordCounts()

@@ -40,7 +40,7 @@ public struct PipelineIdentity: Sendable, Hashable, Codable {
 }
 
 /// Keeps a pipeline's position, intents and lease. Every write is conditional on the lease's generation and on the
-/// predecessor being the tail; a mismatch throws `state.fenced`, and is never success (DESIGN §5, invariants 1, 2, 7).
+/// predecessor being the tail; a mismatch throws `state.fenced`, and is never success (docs/design.md).
 ///
 /// A write whose answer was lost may be repeated: the same write again succeeds and changes nothing.
 public protocol StateStore: Sendable {

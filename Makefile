@@ -1,0 +1,58 @@
+# `make run` and `make test` do all their set-up; the others are for who works on it. CONTRIBUTING.md says when.
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+PROGRAM := .build/release/nebula-swift
+# Warnings are errors here and in CI; an editor's own builds stay lenient.
+STRICT := -Xswiftc -warnings-as-errors
+KILLS ?= 30
+SEED ?= 1
+
+.PHONY: help bootstrap build program run test unit referees crash chaos mutants sandbox bench format lint docs clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+bootstrap:  ## install what building and testing needs (root), and the Python environment
+	@scripts/bootstrap.sh
+
+program: bootstrap  ## build the release program
+	@swift build -c release --product nebula-swift
+
+run: program  ## the sandbox, the pipeline, two kills, and the comparison
+	@$(PYTHON) -m Sandbox.run
+
+test: bootstrap lint unit program referees crash  ## everything that CI runs
+
+unit: bootstrap
+	swift build --build-tests $(STRICT)
+	swift test --skip-build $(STRICT)
+
+referees: program
+	$(PYTHON) -m pytest -q Tests/RefereeTests
+
+crash: program
+	$(PYTHON) -m pytest -q Tests/CrashTests
+
+chaos: program  ## more kills: make chaos KILLS=30 SEED=1
+	$(PYTHON) -m Tests.CrashTests.chaos --kills $(KILLS) --seed $(SEED)
+
+mutants: bootstrap  ## break each rule in turn, and show which test sees it
+	$(PYTHON) scripts/mutants.py
+
+sandbox: bootstrap  ## start both stand-ins and print the environment to export
+	@$(PYTHON) -m Sandbox.stack
+
+bench: bootstrap  ## records/s beside the limit of the parts that are not ours
+	swift run -c release --package-path Benchmarks nebula-bench
+
+format:  ## swift-format, in place
+	swift format -i -r Sources Tests Package.swift
+
+lint:
+	swift format lint --strict -r Sources Tests Package.swift
+
+docs: program  ## write the reference pages from the specifications
+	$(PROGRAM) docs docs
+
+clean:
+	rm -rf .build .venv Benchmarks/.build

@@ -1,0 +1,1 @@
+"""A Snowflake stand-in: the driver protocol over loopback HTTP, DuckDB beneath. See README.md."""

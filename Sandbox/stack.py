@@ -1,0 +1,144 @@
+"""Both stand-ins as child processes, with the environment that points nebula-swift at them."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from .mongo.client import Client
+
+ROOT = Path(__file__).resolve().parent.parent
+USER, PASSWORD, DATABASE, SCHEMA = "LOADER", "sandbox-password", "RAW", "SHOP"
+
+
+class Stack:
+    """Starts the stand-ins in `folder`; `with Stack() as stack:` ends them and removes a folder of its own."""
+
+    def __init__(self, folder: str | None = None, mongo: list[str] = (), snowflake: list[str] = ()):
+        self.owns_folder = folder is None
+        self.folder = Path(folder or tempfile.mkdtemp(prefix="nebula-sandbox-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.children: list[subprocess.Popen] = []
+        try:
+            self.mongo_port = self._start("mongo", list(mongo))
+            self.snowflake_port = self._start("snowflake", [
+                "--data", str(self.folder / "snowflake"), "--user", USER, "--password", PASSWORD,
+                "--database", f"{DATABASE}.{SCHEMA}", *snowflake])
+        except BaseException:
+            self.stop()
+            raise
+
+    def __enter__(self) -> "Stack":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self, name: str, arguments: list[str]) -> int:
+        port_file = self.folder / f"{name}.port"
+        port_file.unlink(missing_ok=True)
+        with open(self.folder / f"{name}.log", "ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", f"Sandbox.{name}", "--port", "0", "--port-file", str(port_file), *arguments],
+                cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.children.append(child)
+        until = time.monotonic() + 60
+        while not port_file.exists():
+            if child.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"the {name} stand-in did not start: {(self.folder / (name + '.log')).read_text()[-2000:]}")
+            time.sleep(0.02)
+        return int(port_file.read_text())
+
+    def stop(self) -> None:
+        for child in self.children:
+            child.send_signal(signal.SIGTERM)
+        for child in self.children:
+            try:
+                child.wait(20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        self.children = []
+        if self.owns_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def mongo_uri(self) -> str:
+        return f"mongodb://127.0.0.1:{self.mongo_port}/?replicaSet=rs0"
+
+    @property
+    def snowflake_url(self) -> str:
+        return f"http://127.0.0.1:{self.snowflake_port}"
+
+    def environment(self, database: str = "shop", collection: str = "orders", table: str = "ORDERS") -> dict[str, str]:
+        """What `nebula-swift run --source mongo --dest snowflake_optimized` needs, and nothing else."""
+        return {
+            "MONGO_URI": self.mongo_uri, "MONGO_DB": database, "MONGO_COLL": collection,
+            "SNOWFLAKE_HOST": self.snowflake_url, "SNOWFLAKE_ACCOUNT": "sandbox", "SNOWFLAKE_USER": USER,
+            "SNOWFLAKE_PASSWORD": PASSWORD, "SNOWFLAKE_DATABASE": DATABASE, "SNOWFLAKE_SCHEMA": SCHEMA,
+            "SNOWFLAKE_WAREHOUSE": "LOAD_WH", "SNOWFLAKE_TABLE": table,
+        }
+
+    def mongo(self, command: dict, database: str = "admin") -> dict:
+        client = Client(self.mongo_port)
+        try:
+            return client.command(database, command)
+        finally:
+            client.close()
+
+    def snowflake(self, control: str, body: dict | list | None = None, **query: str) -> dict:
+        """A control call of the stand-in: POST with a body, else GET."""
+        url = f"{self.snowflake_url}/sandbox/{control}"
+        if query:
+            url += "?" + urllib.parse.urlencode(query)
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, data=data), timeout=600) as answer:
+            return json.load(answer)
+
+    def sql(self, *statements: str) -> list[list[tuple]]:
+        """Runs statements in one session of Snowflake's own connector."""
+        import snowflake.connector
+
+        connection = snowflake.connector.connect(
+            account="sandbox", host="127.0.0.1", port=self.snowflake_port, protocol="http", user=USER,
+            password=PASSWORD, database=DATABASE, schema=SCHEMA)
+        try:
+            return [connection.cursor().execute(one).fetchall() for one in statements]
+        finally:
+            connection.close()
+
+    def export(self, table: str, path: Path) -> Path:
+        """The table's rows as a Parquet file, written by the stand-in."""
+        answer = self.snowflake("export", table=f"{DATABASE}.{SCHEMA}.{table}", format="parquet", path=str(path))
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return path
+
+    def truth(self, path: Path) -> Path:
+        self.mongo({"sandboxTruth": str(path), "documents": True})
+        return path
+
+
+def main() -> int:
+    """`make sandbox`: starts both and prints the environment to export; Ctrl-C ends them."""
+    with Stack() as stack:
+        stack.mongo({"sandboxLoad": "shop.orders", "count": 10_000, "seed": 1})
+        print("# MongoDB and Snowflake stand-ins are running; paste this into another shell, and end them here by Ctrl-C")
+        for name, value in stack.environment().items():
+            print(f"export {name}='{value}'", flush=True)
+        print("# nebula-swift run --source mongo --dest snowflake_optimized", flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+import NebulaCore
+import NebulaFormats
+
+/// Records of one partition as they will stand in a file. Made by an encoder and handed on once.
+final class EncodedPiece {
+  let partition: String
+  /// What a new file starts with: a CSV header.
+  let header: [UInt8]
+  let bytes: OutputBuffer
+  /// Where each record ends.
+  var ends: [Int] = []
+  init(_ partition: String, header: [UInt8], capacity: Int) {
+    self.partition = partition
+    self.header = header
+    bytes = OutputBuffer(capacity: capacity)
+  }
+}
+
+/// What an encoder made of a run of records. Handed from the encoder to the writer and used by one at a time: the task
+/// that makes it has ended when the other gets it, so there is no lock.
+final class EncodedRecords: @unchecked Sendable {
+  fileprivate(set) var pieces: [EncodedPiece] = []
+  fileprivate(set) var rejected: [RejectedRecord] = []
+}
+
+/// Encodes runs of records; a value, used by parallel tasks.
+struct RecordEncoder: Sendable {
+  let options: FileDestinationOptions
+  let template: PartitionTemplate
+  let pipeline: String
+  /// For records without an event time.
+  let fallbackTime: Int64
+  /// CSV from JSON or BSON.
+  let columns: [String]
+
+  func encode(_ batch: RecordBatch, _ range: Range<Int>) -> EncodedRecords {
+    let result = EncodedRecords()
+    var pieces = PieceMap(encoder: self, batch: batch, header: header(of: batch))
+    var form = RecordForm(options, batch, columns)
+    batch.withBytes { bytes in
+      for index in range {
+        let piece = pieces.piece(of: index)
+        let start = piece.bytes.count
+        do throws(NebulaError) {
+          try form.append(bytes, index, to: piece.bytes)
+          piece.ends.append(piece.bytes.count)
+        } catch {
+          piece.bytes.truncate(to: start)
+          result.rejected.append(rejection(error, batch, bytes, index))
+        }
+      }
+    }
+    result.pieces = pieces.all
+    return result
+  }
+
+  private func rejection(
+    _ error: NebulaError, _ batch: RecordBatch, _ bytes: UnsafeRawBufferPointer, _ index: Int
+  ) -> RejectedRecord {
+    var error = error
+    error.place = error.place ?? .init(path: batch.namespace(of: index).description)
+    error.disposition = .reject
+    let range = batch.records[index]
+    return RejectedRecord(
+      error, payload: Array(bytes[Int(range.start)..<Int(range.end)].prefix(CutRecords.keptBytes)), format: batch.format)
+  }
+
+  private func header(of batch: RecordBatch) -> [UInt8] {
+    guard options.format == .csv else { return [] }
+    let output = OutputBuffer(capacity: 256)
+    let names =
+      batch.changes != nil ? ChangeForm.names : batch.format == .csv ? batch.schema?.columns.map(\.name) ?? [] : columns
+    for (index, name) in names.enumerated() {
+      if index > 0 { output.append(options.dialect.delimiter) }
+      var name = name
+      name.withUTF8 { CSVText.appendField(UnsafeRawBufferPointer($0), dialect: options.dialect, to: output) }
+    }
+    output.append(UInt8(ascii: "\n"))
+    return output.array
+  }
+
+  /// About how large the records become, for the budget.
+  func estimate(_ batch: RecordBatch, _ index: Int) -> Int {
+    if let changes = batch.changes {
+      let slices = changes.documents[index].count + changes.befores[index].count + changes.updates[index].count
+      return 2 * (slices + changes.keys[index].count) + 400
+    }
+    let payload = batch.records[index].count
+    guard options.format == .jsonl, batch.format == .csv, let schema = batch.schema else {
+      return batch.format == .bson ? 2 * payload + 64 : payload + 16
+    }
+    return payload + schema.columns.reduce(16) { $0 + $1.name.utf8.count + 6 }
+  }
+}
+
+/// The pieces of one run, by partition, in the order in which they were first met.
+private struct PieceMap {
+  let encoder: RecordEncoder
+  let batch: RecordBatch
+  let header: [UInt8]
+  private(set) var all: [EncodedPiece] = []
+  private var byKey: [Key: EncodedPiece] = [:]
+  private var last: (key: Key, piece: EncodedPiece)?
+  private let usesTime: Bool
+
+  private struct Key: Hashable {
+    let namespace: UInt32
+    let hour: Int64
+  }
+
+  init(encoder: RecordEncoder, batch: RecordBatch, header: [UInt8]) {
+    self.encoder = encoder
+    self.batch = batch
+    self.header = header
+    usesTime = encoder.template.usesTime
+  }
+
+  mutating func piece(of index: Int) -> EncodedPiece {
+    let known = batch.changes?.eventTimes[index] ?? .min
+    let time = known == .min ? encoder.fallbackTime : known
+    let key = Key(namespace: batch.changes?.namespaces[index] ?? 0, hour: usesTime ? time / 3_600_000 : 0)
+    if let last, last.key == key { return last.piece }
+    let piece = byKey[key] ?? make(key, time, batch.namespace(of: index))
+    last = (key, piece)
+    return piece
+  }
+
+  private mutating func make(_ key: Key, _ time: Int64, _ namespace: Namespace) -> EncodedPiece {
+    let folder = encoder.template.folder(namespace, time: time, pipeline: encoder.pipeline)
+    let piece = all.first { $0.partition == folder } ?? EncodedPiece(folder, header: header, capacity: all.isEmpty ? 1 << 20 : 4096)
+    if !all.contains(where: { $0 === piece }) { all.append(piece) }
+    byKey[key] = piece
+    return piece
+  }
+}

@@ -1,0 +1,274 @@
+internal import NebulaCore
+internal import NebulaHTTP
+
+/// One session: logs in when it is needed, renews its tokens, runs one statement at a time.
+actor Session {
+  private let wire: WireClient
+  private let login: Login
+  private let log: Logger
+  private var machine = SessionMachine()
+  private var sequence: Int64 = 0
+  private var renewal: Task<SessionTokens?, any Error>?
+
+  init(wire: WireClient, login: Login, log: Logger) {
+    self.wire = wire
+    self.login = login
+    self.log = log
+  }
+
+  /// True when it must not be used again.
+  var isLost: Bool { machine.isLost }
+  /// Between BEGIN and the end of the transaction.
+  var isInTransaction: Bool { machine.isInTransaction }
+  /// How long the master token lives, in seconds; nil while not logged in.
+  var masterValidity: Int64? { machine.tokens?.masterValidity }
+
+  // MARK: statements
+
+  /// What became of a statement that reached the server.
+  enum Outcome: Sendable {
+    case done(Envelope)
+    case refused(ServerError)
+  }
+
+  /// Runs a statement. Its id stays the same in each attempt, so the server carries it out once.
+  func run(_ sql: String, accept: String = "application/snowflake") async throws -> Outcome {
+    let requestID = try newUUID()
+    sequence += 1
+    var request = WireClient.Request(path: "/queries/v1/query-request", query: [("requestId", requestID)])
+    request.body = [
+      "sqlText": .string(sql), "asyncExec": false, "sequenceId": .integer(sequence),
+      "querySubmissionTime": .integer(wire.clock.wall()), "isInternal": false, "describeOnly": false,
+      "parameters": .object([]), "queryContextDTO": ["entries": []],
+    ]
+    request.accept = accept
+    request.tellsRetries = true
+    do {
+      var envelope = try await call(request)
+      envelope = try await finished(envelope, accept: accept)
+      guard envelope.isSuccess else { return .refused(envelope.serverError) }
+      return .done(envelope)
+    } catch {
+      if Task.isCancelled || error is CancellationError { abandon(requestID, sql) }
+      throw error
+    }
+  }
+
+  /// The result of a statement; `trying` says in words what it does, `grant` what would permit it.
+  func query(_ sql: String, trying: String, grant: String? = nil) async throws -> QueryResult {
+    try await result(of: try await succeed(sql, trying: trying, grant: grant))
+  }
+
+  /// The rows of an answer.
+  func result(of envelope: Envelope) async throws -> QueryResult {
+    try await ResultReader(http: wire.http, clock: wire.clock).read(envelope)
+  }
+
+  /// Runs a statement of which only success counts.
+  @discardableResult
+  func succeed(_ sql: String, trying: String, grant: String? = nil) async throws -> Envelope {
+    switch try await run(sql) {
+    case .done(let envelope): return envelope
+    case .refused(let server): throw server.error(trying: trying, grant: grant)
+    }
+  }
+
+  /// The same for PUT, whose answer is wanted in another form.
+  func put(_ sql: String, trying: String, grant: String? = nil) async throws -> JSONValue {
+    switch try await run(sql, accept: "application/json") {
+    case .done(let envelope): return envelope.data
+    case .refused(let server): throw server.error(trying: trying, grant: grant)
+    }
+  }
+
+  // MARK: transactions
+
+  /// Starts a transaction. From now on the session never logs in again by itself.
+  func begin(_ name: String) async throws {
+    try await succeed("BEGIN NAME \(name)", trying: "BEGIN")
+    machine.began()
+  }
+
+  /// Commits. An error says nothing about what happened.
+  func commit() async throws {
+    try await succeed("COMMIT", trying: "COMMIT")
+    machine.ended()
+  }
+
+  /// Rolls back as well as it can; a session that can't say that it did is closed, which rolls back too.
+  func rollBack() async {
+    guard machine.isInTransaction, !machine.isLost else { return }
+    do {
+      try await succeed("ROLLBACK", trying: "ROLLBACK")
+      machine.ended()
+    } catch {
+      log.warning("ROLLBACK had no answer; the session is closed: \(error)")
+      await close()
+    }
+  }
+
+  // MARK: life
+
+  /// Ends the session at the server, without waiting long; its open transaction ends with it.
+  func close() async {
+    guard let tokens = machine.tokens else { return machine.lose() }
+    machine.lose()
+    let wire = wire
+    // In a task of its own: a cancelled one could not send it.
+    await Task {
+      var request = WireClient.Request(path: "/session", query: [("delete", "true")])
+      request.timeout = .seconds(5)
+      var once = wire
+      once.policy = .never
+      let last = request
+      _ = try? await once.send(authorization: tokens.session) { last }
+    }.value
+  }
+
+  /// Keeps an idle session alive.
+  func beat() async throws {
+    guard machine.tokens != nil, !machine.isLost else { return }
+    var request = WireClient.Request(path: "/session/heartbeat", query: [("requestId", try newUUID())])
+    request.accept = "application/json"
+    request.timeout = .seconds(60)
+    _ = try await call(request)
+  }
+
+  // MARK: calls
+
+  /// Sends a request with the session's token, and does what the answer asks for until it can be handed on.
+  private func call(_ request: WireClient.Request) async throws -> Envelope {
+    for _ in 0..<6 {
+      let tokens = try await currentTokens()
+      let envelope = try await wire.send(authorization: tokens.session) { request }
+      let code = envelope.isSuccess ? nil : envelope.code
+      switch machine.step(after: code, sentWith: tokens.session) {
+      case .deliver: return envelope
+      case .resend, .login: continue
+      case .renew: try await renew(tokens)
+      case .lost: throw Self.lost(envelope.serverError)
+      }
+    }
+    throw NebulaError(
+      .sessionLost, "The session is refused again and again.", remedy: "Check whether a policy limits sessions.",
+      disposition: .reconnect, exit: .environment)
+  }
+
+  private static func lost(_ server: ServerError?) -> NebulaError {
+    NebulaError(
+      .sessionLost, "The session ended inside a transaction\(server.map { ": \($0.message)" } ?? "").",
+      remedy: "What became of the transaction is found out under the fence's lock.", native: server?.native,
+      disposition: .reconnect, exit: .environment)
+  }
+
+  private func currentTokens() async throws -> SessionTokens {
+    if machine.isLost { throw Self.lost(nil) }
+    if let tokens = machine.tokens { return tokens }
+    guard !machine.isInTransaction else {
+      machine.lose()
+      throw Self.lost(nil)
+    }
+    return try await single { session in try await session.logIn() }
+  }
+
+  private func logIn() async throws -> SessionTokens? {
+    let login = login
+    let clock = wire.clock
+    let requestID = try newUUID()
+    let envelope = try await wire.send(authorization: nil) {
+      try login.request(now: clock.wall() / 1000, requestID: requestID)
+    }
+    let tokens = try login.tokens(envelope)
+    if login.warehouse != nil, envelope.data["sessionInfo"]?["warehouseName"]?.isNull == true {
+      log.warning("Snowflake did not take the warehouse of the configuration; COPY will say why.")
+    }
+    machine.loggedIn(tokens)
+    return tokens
+  }
+
+  private func renew(_ old: SessionTokens) async throws {
+    guard machine.tokens == old else { return }
+    _ = try await single { session in try await session.renewTokens(old) }
+  }
+
+  private func renewTokens(_ old: SessionTokens) async throws -> SessionTokens? {
+    var request = WireClient.Request(path: "/session/token-request", query: [("requestId", try newUUID())])
+    request.body = ["oldSessionToken": .string(old.session), "requestType": "RENEW"]
+    request.timeout = .seconds(60)
+    let sent = request
+    let envelope = try await wire.send(authorization: old.master) { sent }
+    guard envelope.isSuccess, let token = envelope.data["sessionToken"]?.string else {
+      if machine.stepAfterRefusedRenewal() == .lost { throw Self.lost(envelope.serverError) }
+      return nil
+    }
+    let tokens = SessionTokens(
+      session: token, master: envelope.data["masterToken"]?.string ?? old.master,
+      masterValidity: envelope.data["validityInSecondsMT"]?.integer ?? old.masterValidity, sessionID: old.sessionID)
+    machine.renewed(tokens)
+    return tokens
+  }
+
+  /// Lets one login or renewal run at a time; whoever comes meanwhile waits for its end.
+  private func single(_ body: @escaping @Sendable (isolated Session) async throws -> SessionTokens?) async throws -> SessionTokens {
+    if renewal == nil {
+      renewal = Task {
+        defer { renewal = nil }
+        return try await body(self)
+      }
+    }
+    if let tokens = try await renewal?.value ?? machine.tokens { return tokens }
+    return try await currentTokens()
+  }
+
+  // MARK: long answers
+
+  /// A statement that takes long is answered by an address to ask again.
+  private func finished(_ first: Envelope, accept: String) async throws -> Envelope {
+    var envelope = first
+    var polling = Polling()
+    while let code = envelope.code, Polling.isRunning(code) {
+      guard let path = envelope.data["getResultUrl"]?.string ?? polling.path else {
+        throw NebulaError(.badAnswer, "A long answer has no address to ask again.", remedy: "Report the defect.")
+      }
+      polling.path = path
+      try await wire.clock.sleep(polling.nextPause())
+      var request = WireClient.Request(method: "GET", path: path)
+      request.accept = accept
+      envelope = try await call(request)
+    }
+    return envelope
+  }
+
+  /// Tells the server that nobody waits for a statement any more.
+  private func abandon(_ requestID: String, _ sql: String) {
+    guard let tokens = machine.tokens else { return }
+    let wire = wire
+    Task {
+      var request = WireClient.Request(path: "/queries/v1/abort-request", query: [("requestId", try newUUID())])
+      request.body = ["sqlText": .string(sql), "requestId": .string(requestID)]
+      request.accept = "application/json"
+      request.timeout = .seconds(5)
+      var once = wire
+      once.policy = .never
+      let last = request
+      _ = try? await once.send(authorization: tokens.session) { last }
+    }
+  }
+}
+
+/// When to ask again for a long answer. The server itself waits before it says "still running".
+struct Polling: Sendable, Hashable {
+  var path: String?
+  private var turn = 0
+  private static let pauses: [Int64] = [1, 1, 2, 3, 4, 8, 10]
+
+  init() {}
+
+  static func isRunning(_ code: String) -> Bool { code == "333333" || code == "333334" }
+
+  mutating func nextPause() -> Duration {
+    let pause = Self.pauses[min(turn, Self.pauses.count - 1)]
+    turn += 1
+    return .milliseconds(pause * 500)
+  }
+}

@@ -1,0 +1,205 @@
+public import NebulaCore
+internal import NebulaHTTP
+internal import NebulaObjectStores
+
+/// Loads epochs into Snowflake: files staged in parallel, then one transaction that copies them all (DESIGN §5).
+public actor SnowflakeDestination: Destination {
+  private let options: SnowflakeOptions
+  private let context: ConnectorContext
+  private let pool: SessionPool
+  private let http: HTTPClient
+  private let stage: Stage
+  private let spool: Spool
+  private let registry: TableRegistry
+  private let ledger: Ledger
+  private let fence: Fence
+  private let slots: Slots
+  private let folder: String
+  private var committer: Committer?
+  private var writers: [EpochID: EpochWriter] = [:]
+  private var hasSwept = false
+
+  /// Makes a destination; nothing is sent before `open` or `check`.
+  public init(_ options: SnowflakeOptions, _ context: ConnectorContext) throws {
+    let endpoint = try Endpoint(options)
+    let login = try Login(options, endpoint: endpoint, pipeline: context.pipeline)
+    let http = HTTPClient(HTTPClientOptions(userAgent: ClientInformation.userAgent, maxConnectionsPerHost: 64))
+    let wire = WireClient(http: http, endpoint: endpoint, clock: context.clock, random: context.random)
+    let pool = SessionPool(limit: options.connectionPoolSize, clock: context.clock, log: context.log) {
+      [log = context.log] in Session(wire: wire, login: login, log: log)
+    }
+    let database = try Identifier(options.database, property: "database")
+    let schema = try Identifier(options.schema, property: "schema")
+    let control = try Identifier(options.controlSchema ?? options.schema, property: "control_schema")
+    let stageName = TableName(
+      database: database, schema: schema, name: try Identifier(options.stageName, property: "stage_name"))
+    self.options = options
+    self.context = context
+    self.http = http
+    self.pool = pool
+    stage = Stage(
+      stageName, pool: pool, context: context,
+      stores: ObjectStoreContext(client: http, clock: context.clock, random: context.random))
+    spool = Spool(folder: context.paths.spool, limit: context.paths.maxSpoolBytes)
+    registry = try TableRegistry(options, pool: pool, database: database, schema: schema)
+    ledger = Ledger(database: database, schema: control)
+    fence = Fence(
+      pipeline: context.pipeline, hash: String(Crypto.hex(Crypto.sha256(context.pipeline)).prefix(16)),
+      writer: Crypto.hex(try Crypto.randomBytes(16)), database: database, schema: control)
+    slots = Slots(options.parallelUploads)
+    let prefix = options.stagePrefix.split(separator: "/").joined(separator: "/")
+    folder = (prefix.isEmpty ? "" : prefix + "/") + pathName(context.pipeline)
+  }
+
+  /// Two phases with a fence; the epoch is cut when a micro-batch is old.
+  public nonisolated var traits: DestinationTraits {
+    DestinationTraits(phases: .two, isKeyed: false, hasFence: true, epoch: EpochLimits(age: options.microBatchTimeout))
+  }
+
+  /// COPY and the ledger's row are one transaction; what that gives depends on how the source resumes.
+  public nonisolated func guarantee(from source: SourceTraits) throws -> Guarantee {
+    let atomic = "the COPY statements of an epoch and its ledger row are one transaction, under this pipeline's fence"
+    switch source.resume {
+    case .exact: return .exactlyOnce(because: "\(atomic), and the source resumes right after its last record")
+    case .inclusive:
+      return .atLeastOnce(because: "\(atomic), but the source may read its last records again, and rows are appended")
+    case .none: return .none(because: "the source can't resume, so a restart loads everything again")
+    }
+  }
+
+  // MARK: life
+
+  /// Logs in and looks; changes nothing.
+  public func check() async throws -> [Finding] {
+    do {
+      let session = try await pool.with { session in
+        try await session.query("SELECT CURRENT_ROLE(), CURRENT_WAREHOUSE()", trying: "Looking at the session")
+      }
+      let role = session.rows.first?.first.flatMap { $0 } ?? "none"
+      return [.passed("Snowflake answers as role \(role).")] + (try await checkObjects())
+    } catch let error as NebulaError {
+      return [.failed(error)]
+    }
+  }
+
+  private func checkObjects() async throws -> [Finding] {
+    var findings: [Finding] = []
+    for (what, statement) in [("ledger", ledger.probe), ("fence", fence.read)] {
+      let outcome = try await pool.with { session in try await session.run(statement) }
+      switch outcome {
+      case .done: findings.append(.passed("The \(what) table is there."))
+      case .refused(let server):
+        let error = server.error(trying: "Looking at the \(what) table")
+        findings.append(error.code == .objectMissing ? .passed("The \(what) table will be created.") : .failed(error))
+      }
+    }
+    return findings
+  }
+
+  /// Takes the pipeline over: makes what is missing, ends older transactions, raises the fence.
+  public func open(_ lease: Lease) async throws {
+    try await spool.sweep()
+    let committer = Committer(
+      pool: pool, stage: stage, fence: fence, ledger: ledger, options: options,
+      copyOptions: try CopyOptions(options.copyOptions), context: context, generation: lease.generation)
+    try await stage.ensure(folder: folder)
+    try await committer.open()
+    self.committer = committer
+  }
+
+  private func opened() throws -> Committer {
+    guard let committer else {
+      throw NebulaError(.badAnswer, "The destination was used before it was opened.", remedy: "Report the defect.")
+    }
+    return committer
+  }
+
+  /// Ends the sessions.
+  public func close() async {
+    for writer in writers.values { _ = await writer.abandon() }
+    writers = [:]
+    await pool.close()
+    http.shutdown()
+  }
+
+  // MARK: epochs
+
+  /// Starts an epoch.
+  public func begin(_ epoch: EpochID, pin: Pin?) async throws {
+    guard pin == nil else {
+      throw NebulaError(
+        "pipeline.pin_not_supported", "Epoch \(epoch) has a pin, but a load is one transaction.",
+        remedy: "Report this defect.")
+    }
+    _ = writer(epoch)
+    if !hasSwept {
+      hasSwept = true
+      await sweepStage(before: epoch.generation)
+    }
+  }
+
+  private func writer(_ epoch: EpochID) -> EpochWriter {
+    if let writer = writers[epoch] { return writer }
+    let writer = EpochWriter(
+      epoch,
+      WriterParts(
+        options: options, context: context, stage: stage, registry: registry, spool: spool, slots: slots,
+        rule: RollRule(options), shelves: CompressorShelves(level: options.compressionLevel), folder: folder))
+    writers[epoch] = writer
+    return writer
+  }
+
+  /// Takes a batch; returns when a worker is free for it.
+  public func write(_ batch: RecordBatch, to epoch: EpochID) async throws { try await writer(epoch).write(batch) }
+
+  /// Uploads what is open; the manifest names every file.
+  public func prepare(_ epoch: EpochID) async throws -> PreparedEpoch {
+    let prepared = try await writer(epoch).prepare()
+    writers[epoch] = nil
+    return prepared
+  }
+
+  /// One transaction for all tables.
+  public func commit(_ epoch: PreparedEpoch) async throws -> CommitOutcome {
+    .committed(try await opened().commit(epoch))
+  }
+
+  /// The ledger, read under the fence's lock.
+  public func recover(_ epoch: PreparedEpoch) async throws -> EpochFate { try await opened().recover(epoch) }
+
+  /// Stops the epoch's work and removes its files from the stage.
+  public func abort(_ epoch: EpochID, _ prepared: PreparedEpoch?) async throws {
+    var folders: Set<String> = []
+    if let writer = writers.removeValue(forKey: epoch) { folders.formUnion(await writer.abandon()) }
+    if let prepared, !prepared.isEmpty { folders.formUnion(try Manifest(decoding: prepared).tables.map(\.folder)) }
+    for folder in folders.sorted() { try await stage.remove(folder, prefix: "\(epoch)-") }
+  }
+
+  /// Removes the files that are loaded; the receipt is stored, so failing loses nothing.
+  public func settled(_ receipt: CommitReceipt, _ prepared: PreparedEpoch) async throws {
+    guard !prepared.isEmpty else { return }
+    do {
+      try await opened().destroy(try Manifest(decoding: prepared), prepared.id)
+    } catch {
+      context.log.warning("Loaded files of epoch \(receipt.id) stay in the stage \(stage.name.sql): \(error)")
+    }
+  }
+
+  /// Before the first epoch of a run all intents are settled: files of older generations belong to nobody.
+  private func sweepStage(before generation: UInt64) async {
+    do {
+      var stale: Set<String> = []
+      for path in try await stage.paths(below: folder) {
+        let parts = path.split(separator: "/")
+        guard parts.count == 2, let first = parts[1].split(separator: "-").first, let found = UInt64(first),
+          found < generation
+        else { continue }
+        stale.insert("\(parts[0])/\(first)-")
+      }
+      for prefix in stale.sorted() { try await stage.remove(folder, prefix: prefix) }
+      if !stale.isEmpty { context.log.info("Files of earlier runs that were never loaded are removed from the stage.") }
+    } catch {
+      context.log.warning("The stage \(stage.name.sql) could not be swept: \(error)")
+    }
+  }
+}

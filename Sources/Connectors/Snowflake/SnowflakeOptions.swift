@@ -1,0 +1,149 @@
+public import NebulaCore
+internal import Glibc
+
+/// What `snowflake_optimized` takes. Names follow Snowflake's own documents.
+public struct SnowflakeOptions: ConnectorOptions {
+  // Where
+  var account: String?
+  var host: String?
+  var accountURL: String?
+  var database = ""
+  var schema = ""
+  var table = ""
+  var controlSchema: String?
+  var role: String?
+  var warehouse: String?
+  // Who
+  var user = ""
+  var password: String?
+  var privateKey: String?
+  var privateKeyPath: String?
+  var privateKeyPassphrase: String?
+  var authenticator: Authenticator?
+  var token: String?
+  // How
+  var parallelUploads = SnowflakeOptions.cores + 2
+  var connectionPoolSize = 4
+  var microBatchSize = 100_000
+  var microBatchTimeoutMilliseconds = 5000
+  var maxFileSize: ByteCount = .mebibytes(64)
+  var maxRowBytes: ByteCount = .mebibytes(16)
+  var filesPerCopy = 100
+  var fileFormat: FileFormat?
+  var compressionType: Compression?
+  var compressionLevel: Int?
+  var json: DocumentJSON = .plain
+  var stageName = "NEBULA_STAGE"
+  var stagePrefix = "nebula"
+  var lockTimeout: Duration = .seconds(120)
+  var copyOptions: [String: String] = [:]
+  // Known, not built yet
+  var useExternalStage = false
+  var externalStageType: String?
+  var externalStageURL: String?
+  var enableStreaming = false
+  var asyncCopy = false
+  var schemaEvolution = false
+  var writeMode: WriteMode = .append
+  var key: [String] = []
+
+  /// All defaults.
+  public init() {}
+
+  /// How long a staged file may stay open.
+  var microBatchTimeout: Duration { .milliseconds(microBatchTimeoutMilliseconds) }
+
+  /// Processors this process may use.
+  private static let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+
+  /// Every property, in the order of the docs.
+  public static let fields: [Field<SnowflakeOptions>] = place + login + loading + notYet
+
+  private static let place: [Field<SnowflakeOptions>] = [
+    Field(
+      "account", \.account, environment: ["SNOWFLAKE_ACCOUNT"], identity: true, example: "acme-eu1",
+      "The account's identifier, without the domain."),
+    Field(
+      "host", \.host, environment: ["SNOWFLAKE_HOST"], example: "acme-eu1.snowflakecomputing.com",
+      "Host or URL, when it is not ACCOUNT.snowflakecomputing.com; http:// to loopback addresses only."),
+    Field(
+      "account_url", \.accountURL, environment: ["SNOWFLAKE_ACCOUNT_URL"], example: "https://acme-eu1.snowflakecomputing.com",
+      "The same as host."),
+    Field(
+      "database", \.database, required: true, environment: ["SNOWFLAKE_DATABASE"], identity: true, example: "RAW",
+      "The database; folded to capitals unless it is written in double quotes."),
+    Field(
+      "schema", \.schema, required: true, environment: ["SNOWFLAKE_SCHEMA"], identity: true, example: "SHOP",
+      "The schema; folded as the database is."),
+    Field(
+      "table", \.table, required: true, environment: ["SNOWFLAKE_TABLE"], identity: true,
+      example: "{database}_{collection}",
+      "The table, created when missing: a plain name takes every namespace, {database} and {collection} are filled in."),
+    Field(
+      "control_schema", \.controlSchema, environment: ["SNOWFLAKE_CONTROL_SCHEMA"], example: "NEBULA",
+      "The schema of the fence and ledger tables; schema when not set."),
+    Field("warehouse", \.warehouse, environment: ["SNOWFLAKE_WAREHOUSE"], example: "LOAD_WH", "The warehouse that loads."),
+    Field("role", \.role, environment: ["SNOWFLAKE_ROLE"], example: "LOADER", "The role; the user's default when not set."),
+  ]
+
+  private static let login: [Field<SnowflakeOptions>] = [
+    Field("user", \.user, required: true, environment: ["SNOWFLAKE_USER"], example: "LOADER", "The user's login name."),
+    Field("password", \.password, environment: ["SNOWFLAKE_PASSWORD"], secret: true, "The user's password."),
+    Field(
+      "private_key", \.privateKey, environment: ["SNOWFLAKE_PRIVATE_KEY"], secret: true,
+      "The user's RSA key itself: PKCS#8 in PEM, encrypted or not."),
+    Field(
+      "private_key_path", \.privateKeyPath, environment: ["SNOWFLAKE_PRIVATE_KEY_PATH"], example: "key.p8",
+      "The file that holds the key."),
+    Field(
+      "private_key_passphrase", \.privateKeyPassphrase, environment: ["SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"], secret: true,
+      "Opens an encrypted key."),
+    Field(
+      "authenticator", \.authenticator, environment: ["SNOWFLAKE_AUTHENTICATOR"], example: "snowflake_jwt",
+      "How to log in; when not set, it follows from what is given: a key, a token or a password."),
+    Field(
+      "token", \.token, environment: ["SNOWFLAKE_TOKEN"], secret: true,
+      "An OAuth token, or a programmatic access token."),
+  ]
+
+  private static let loading: [Field<SnowflakeOptions>] = [
+    Field("parallel_uploads", \.parallelUploads, range: 1...64, "Workers that encode, compress and upload at once."),
+    Field("connection_pool_size", \.connectionPoolSize, range: 1...64, "Sessions, logged in as they are needed."),
+    Field("micro_batch_size", \.microBatchSize, range: 1...10_000_000, "Records after which a staged file is closed."),
+    Field(
+      "micro_batch_timeout_ms", \.microBatchTimeoutMilliseconds, range: 10...3_600_000,
+      "Milliseconds after which a staged file is closed and the epoch is cut."),
+    Field(
+      "max_file_size", \.maxFileSize, range: ByteCount(64 << 10)...ByteCount(4 << 30),
+      "Compressed bytes after which a staged file is closed."),
+    Field(
+      "max_row_bytes", \.maxRowBytes, range: ByteCount(1 << 10)...ByteCount.mebibytes(128),
+      "Bytes of a row as staged; a larger one is a rejected record. Above 16MiB only where the account allows it."),
+    Field("files_per_copy", \.filesPerCopy, range: 1...1000, "Files that one COPY names."),
+    Field(
+      "file_format", \.fileFormat, example: "JSON",
+      "Format of the staged files; JSON for documents (always) and CSV for plain records when not set."),
+    Field("compression_type", \.compressionType, "GZIP, ZSTD or NONE; ZSTD for JSON and GZIP for CSV when not set."),
+    Field("compression_level", \.compressionLevel, "GZIP 0 to 9, ZSTD 1 to 19; 1 when not set."),
+    Field("json", \.json, "How BSON documents are written: plain, or MongoDB's relaxed or canonical Extended JSON."),
+    Field("stage_name", \.stageName, "The internal stage, created when missing."),
+    Field("stage_prefix", \.stagePrefix, "The folder in the stage under which files are put; may be empty."),
+    Field(
+      "lock_timeout", \.lockTimeout, range: Duration.seconds(1)...Duration.seconds(3600),
+      "How long to wait for the lock of this pipeline's fence."),
+    Field(
+      "copy_options", \.copyOptions, example: "{ENFORCE_LENGTH: TRUE}",
+      "Options added to COPY: ENFORCE_LENGTH, TRUNCATECOLUMNS and ON_ERROR=ABORT_STATEMENT."),
+  ]
+
+  private static let notYet: [Field<SnowflakeOptions>] = [
+    Field("use_external_stage", \.useExternalStage, "Not supported yet: only false."),
+    Field("external_stage_type", \.externalStageType, "Not supported yet."),
+    Field("external_stage_url", \.externalStageURL, "Not supported yet."),
+    Field("enable_streaming", \.enableStreaming, "Not supported yet: only false."),
+    Field("async_copy", \.asyncCopy, "Not supported yet: only false."),
+    Field("schema_evolution", \.schemaEvolution, "Not supported yet: only false."),
+    Field("write_mode", \.writeMode, "Only append; merge is not supported yet."),
+    Field("key", \.key, "Not supported yet: the key columns of write_mode merge."),
+  ]
+}

@@ -1,0 +1,202 @@
+internal import NebulaCore
+internal import NebulaHTTP
+internal import NebulaObjectStores
+
+/// The internal stage: says where a folder lies, uploads files there, lists and removes them.
+actor Stage {
+  let name: TableName
+  private let pool: SessionPool
+  private let context: ConnectorContext
+  private let stores: ObjectStoreContext
+  private var tickets: [String: (ticket: StageTicket, at: Duration)] = [:]
+  private var requests: [String: Task<StageTicket, any Error>] = [:]
+  /// Credentials live an hour or more; they are renewed well before, and whenever a store refuses them.
+  private static let ticketLife = Duration.seconds(1200)
+
+  init(_ name: TableName, pool: SessionPool, context: ConnectorContext, stores: ObjectStoreContext) {
+    self.name = name
+    self.pool = pool
+    self.context = context
+    self.stores = stores
+  }
+
+  // MARK: the stage itself
+
+  /// Creates the stage when it is missing; looks first, since creating needs a right that looking does not.
+  nonisolated func ensure(folder: String) async throws {
+    let name = name
+    try await pool.with { session in
+      let probe = "LIST \(stageLocation(name, folder + "/.probe"))"
+      switch try await session.run(probe) {
+      case .done: return
+      case .refused(let server):
+        let found = server.error(trying: "Looking at the stage \(name.sql)")
+        guard found.code == .objectMissing else { throw found }
+      }
+      try await session.succeed(
+        "CREATE STAGE IF NOT EXISTS \(name.sql)", trying: "Creating the stage \(name.sql)",
+        grant: Grants.create("STAGE", in: name))
+    }
+  }
+
+  /// Names and sizes of the files in a folder.
+  nonisolated func list(_ folder: String) async throws -> [String: UInt64] {
+    let name = name
+    let result = try await pool.with { session in
+      try await session.query(
+        "LIST \(stageLocation(name, folder))", trying: "Listing the stage \(name.sql)", grant: Grants.stage(name))
+    }
+    var files: [String: UInt64] = [:]
+    for row in result.rows.indices {
+      guard let path = result[row, "name"] else { continue }
+      files[String(path.split(separator: "/").last ?? "")] = result[row, "size"].flatMap { UInt64($0) }
+    }
+    return files
+  }
+
+  /// Paths below a folder, without the folder.
+  nonisolated func paths(below folder: String) async throws -> [String] {
+    let name = name
+    let result = try await pool.with { session in
+      try await session.query(
+        "LIST \(stageLocation(name, folder))", trying: "Listing the stage \(name.sql)", grant: Grants.stage(name))
+    }
+    return result.rows.indices.compactMap { row in
+      guard let path = result[row, "name"], let range = path.firstRange(of: folder + "/") else { return nil }
+      return String(path[range.upperBound...])
+    }
+  }
+
+  /// Removes the files of a folder whose names begin with `prefix`.
+  nonisolated func remove(_ folder: String, prefix: String) async throws {
+    let name = name
+    _ = try await pool.with { session in
+      try await session.succeed(
+        "REMOVE \(stageLocation(name, folder))\(prefix)", trying: "Removing files from the stage \(name.sql)",
+        grant: Grants.stage(name))
+    }
+  }
+
+  // MARK: uploads
+
+  /// The encryption of a new file; nil where the stage encrypts by itself.
+  func encryption(folder: String, file: String, _ compression: Compression) async throws -> FileEncryption? {
+    try await ticket(folder, file: file, compression, replacing: nil).masterKey.map { try FileEncryption($0) }
+  }
+
+  /// Uploads a file, and proves that it lies there whole.
+  nonisolated func upload(
+    _ staged: StagedBody, file: String, folder: String, encryption: FileEncryption?, _ compression: Compression
+  ) async throws {
+    var refused: StageTicket?
+    var last: NebulaError?
+    for attempt in 0..<6 {
+      let ticket = try await ticket(folder, file: file, compression, replacing: refused)
+      let object = ObjectUpload(staged, name: file, ticket: ticket, encryption: encryption, codec: compression)
+      let store = ticket.store(stores)
+      do {
+        _ = try await store.put(object)
+        if !ticket.isPerFile { try await verify(object, store, ticket) }
+        return
+      } catch let error as NebulaError {
+        last = error
+        switch Self.remedy(for: error, ticket) {
+        case .stop: throw describe(error, file)
+        case .again: refused = nil
+        case .renew: refused = ticket
+        }
+      }
+      try await context.clock.sleep(.milliseconds(Int64(context.random(100..<(400 << UInt64(attempt))))))
+    }
+    throw describe(last ?? NebulaError(.stageFailed, "No attempt was made.", remedy: "Report the defect."), file)
+  }
+
+  private enum Remedy { case stop, again, renew }
+
+  /// Whether another attempt may help, and whether it needs new credentials.
+  private static func remedy(for error: NebulaError, _ ticket: StageTicket) -> Remedy {
+    if error.code == .credentialsExpired { return .renew }
+    // A presigned address that is too old is refused in words of its own.
+    if ticket.isPerFile, [.objectsDenied, .objectsRefused].contains(error.code) { return .renew }
+    return error.isRetryable ? .again : .stop
+  }
+
+  private nonisolated func verify(_ object: ObjectUpload, _ store: any ObjectStore, _ ticket: StageTicket) async throws {
+    let found = try await store.head(object.key)
+    let digest = ticket.type.digestName
+    guard let found, found.size == object.size,
+      ticket.type == .local || found.metadata[digest] == object.metadata[digest]
+    else {
+      throw NebulaError(
+        .stageFailed, "After its upload the file is not there whole: \(found?.size ?? 0) bytes instead of \(object.size).",
+        remedy: "It is uploaded again.", disposition: .retry(after: nil))
+    }
+  }
+
+  private nonisolated func describe(_ error: NebulaError, _ file: String) -> NebulaError {
+    guard error.code == .objectsExists else {
+      var error = error
+      error.place = error.place ?? .init(path: "\(name.sql)/\(file)")
+      return error
+    }
+    return NebulaError(
+      .stagedNameTaken, "A file called \(file) with other content lies in the stage \(name.sql).",
+      remedy: "Find out who wrote it; nothing was replaced. Another stage_prefix keeps apart.",
+      at: .init(path: "\(name.sql)/\(file)"))
+  }
+
+  // MARK: tickets
+
+  /// The folder's ticket; a new one when there is none, it is old, or it is the one that was refused.
+  private func ticket(
+    _ folder: String, file: String, _ compression: Compression, replacing refused: StageTicket?
+  ) async throws -> StageTicket {
+    let now = context.clock.monotonic()
+    if let known = tickets[folder], now - known.at < Self.ticketLife, !isSame(known.ticket, refused) {
+      if !known.ticket.isPerFile { return known.ticket }
+      return try await ask(folder, file, compression)
+    }
+    if let request = requests[folder] { return try await request.value }
+    let request = Task { try await ask(folder, file, compression) }
+    requests[folder] = request
+    defer { requests[folder] = nil }
+    let ticket = try await request.value
+    tickets[folder] = (ticket, context.clock.monotonic())
+    return ticket.isPerFile ? try await ask(folder, file, compression) : ticket
+  }
+
+  private func isSame(_ known: StageTicket, _ refused: StageTicket?) -> Bool {
+    guard let refused else { return false }
+    return known.credentials == refused.credentials && known.presignedURL == refused.presignedURL
+  }
+
+  private nonisolated func ask(_ folder: String, _ file: String, _ compression: Compression) async throws -> StageTicket {
+    let name = name
+    let statement = PutStatement(file: file, folder: folder, stage: name, compression).text
+    let answer = try await pool.with { session in
+      try await session.put(statement, trying: "PUT into the stage \(name.sql)", grant: Grants.stage(name))
+    }
+    return try StageTicket(answer)
+  }
+}
+
+/// `PUT`: the local path only names the file, nothing is read there.
+struct PutStatement: Sendable {
+  let text: String
+  init(file: String, folder: String, stage: TableName, _ compression: Compression) {
+    text = "PUT file:///nebula/\(file) \(stageLocation(stage, folder)) AUTO_COMPRESS=FALSE "
+      + "SOURCE_COMPRESSION=\(compression.rawValue) OVERWRITE=TRUE"
+  }
+}
+
+/// What the errors tell to run.
+enum Grants {
+  static func create(_ kind: String, in name: TableName) -> String {
+    "GRANT CREATE \(kind) ON SCHEMA \(name.database.quoted).\(name.schema.quoted) TO ROLE <role>"
+  }
+  static func stage(_ name: TableName) -> String { "GRANT READ, WRITE ON STAGE \(name.sql) TO ROLE <role>" }
+  static func load(_ name: TableName) -> String { "GRANT INSERT, SELECT ON TABLE \(name.sql) TO ROLE <role>" }
+  static func control(_ name: TableName) -> String {
+    "GRANT SELECT, INSERT, UPDATE ON TABLE \(name.sql) TO ROLE <role>"
+  }
+}
