@@ -72,6 +72,6 @@ let package = Package(
     tests("MongoConnectorTests", ["NebulaCore", "NebulaFormats", "MongoConnector"]),
     tests(
       "SnowflakeConnectorTests",
-      ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "SnowflakeConnector"]),
+      ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "SnowflakeConnector"], fixtures: ["Fixtures"]),
   ]
 )
