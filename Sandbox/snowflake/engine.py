@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS sf_probe (nothing INTEGER);
 
 
 class Engine:
-    def __init__(self, path, transactions, memory="2GB", threads=None):
+    def __init__(self, path, transactions, memory="4GB", threads=None):
         config = {"memory_limit": memory, "preserve_insertion_order": "true"}
         if threads:
             config["threads"] = threads
@@ -113,6 +113,7 @@ class Engine:
     # --- the end of transactions
 
     def commit(self, transaction):
+        self.transactions.committing(transaction)
         with self.commits:
             if transaction.recorded:
                 self.run(f"DELETE FROM sf_open WHERE number = {transaction.number}")
