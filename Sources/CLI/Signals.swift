@@ -13,7 +13,7 @@ enum Signals {
   /// Installs the handlers, and a thread that listens to them.
   static func listen() {
     var ends: [Int32] = [-1, -1]
-    precondition(pipe2(&ends, O_CLOEXEC) == 0, "no pipe for signals: errno \(errno)")
+    precondition(pipe(&ends) == 0, "no pipe for signals: errno \(errno)")
     bell.store(ends[1], ordering: .sequentiallyConsistent)
     for number in [SIGINT, SIGTERM] {
       signal(number) { number in

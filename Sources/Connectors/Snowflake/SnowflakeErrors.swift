@@ -127,6 +127,9 @@ struct ServerError: Sendable, Hashable {
         .noWarehouse, "Set warehouse to one that the role may use.\(permit)", .stop, .environment)
     case "000625", "000621", "000637":
       return make(.lockTimeout, "End the transaction that holds the lock, or wait.", .retry(after: nil))
+    case "000664", "000665":
+      // Somebody ended our transaction: a newer writer at its start, or the server. Asking the ledger tells the two apart.
+      return make(.sessionLost, "What became of the epoch is found out first.", .reconnect)
     case "000604", "000605", "000630":
       return make(.statementFailed, "The statement was cancelled or timed out.", .retry(after: nil))
     default:
@@ -134,7 +137,7 @@ struct ServerError: Sendable, Hashable {
         return make(.lockTimeout, "End the transaction that holds the lock, or wait.", .retry(after: nil))
       }
       if number.hasPrefix("390") { return make(.sessionLost, "A new session is made.", .reconnect, .environment) }
-      return make(.statementFailed, "Look the query up in Snowflake's history.\(permit)")
+      return make(.statementFailed, "Look the query up in Snowflake's history.")
     }
   }
 }
