@@ -40,8 +40,8 @@ final class Scratch: Sendable {
     let all = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
     return all.filter { path in
       var isFolder: ObjCBool = false
-      FileManager.default.fileExists(atPath: "\(folder)/\(path)", isDirectory: &isFolder)
-      return !isFolder.boolValue && !path.hasPrefix("_")
+      return FileManager.default.fileExists(atPath: "\(folder)/\(path)", isDirectory: &isFolder)
+        && !isFolder.boolValue && !path.hasPrefix("_")
     }.sorted()
   }
 
