@@ -133,6 +133,10 @@ struct ServerError: Sendable, Hashable {
     case "000604", "000605", "000630":
       return make(.statementFailed, "The statement was cancelled or timed out.", .retry(after: nil))
     default:
+      // An error inside Snowflake, or a conflict that ended the transaction: the same may succeed later.
+      if sqlState?.hasPrefix("XX") == true || sqlState?.hasPrefix("40") == true {
+        return make(.statementFailed, "It is tried again; look the query up in Snowflake's history.", .retry(after: nil))
+      }
       if said.contains("lock") && (said.contains("timeout") || said.contains("waiting")) {
         return make(.lockTimeout, "End the transaction that holds the lock, or wait.", .retry(after: nil))
       }
