@@ -80,7 +80,8 @@ import Testing
     let modules = try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "Sources/C").path)
     #expect(modules.count >= 9)
     for module in modules {
-      let users = try Self.rooms.filter { room in try Self.imports(under: room.folder).contains { $0.module == module } }
+      let users = try Self.rooms.filter { room in try Self.imports(under: room.folder).contains { $0.module == module }
+      }
       #expect(users.count == 1, "\(module) is imported by \(users.map(\.target))")
     }
   }

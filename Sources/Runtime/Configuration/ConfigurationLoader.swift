@@ -38,7 +38,8 @@ public struct ConfigurationLoader {
       return nil
     }
     let sections = Properties(entries)
-    refuseUnknown(sections, among: ["name", "source", "destination", "pipeline", "state", "plugins"], of: "A configuration")
+    refuseUnknown(
+      sections, among: ["name", "source", "destination", "pipeline", "state", "plugins"], of: "A configuration")
     if let plugins = sections["plugins"] {
       errors.append(
         configurationError(
@@ -109,7 +110,8 @@ public struct ConfigurationLoader {
       errors.append(
         configurationError(
           .missingProperty, "The \(path) has no type.",
-          remedy: "Write `\(path): { type: … }` or use --\(role == .source ? "source" : "dest"). Run `nebula-swift list` for all.",
+          remedy:
+            "Write `\(path): { type: … }` or use --\(role == .source ? "source" : "dest"). Run `nebula-swift list` for all.",
           at: section["type"]?.place ?? .init(path: whole.path)))
       return nil
     }
@@ -203,7 +205,9 @@ public struct ConfigurationLoader {
 extension NebulaError {
   /// The same error without secrets.
   public func redacted(by redactor: Redactor) -> NebulaError {
-    let shown = place.map { Place(path: redactor($0.path), line: $0.line, column: $0.column, key: $0.key.map { redactor($0) }) }
+    let shown = place.map {
+      Place(path: redactor($0.path), line: $0.line, column: $0.column, key: $0.key.map { redactor($0) })
+    }
     return NebulaError(
       code, redactor(message), remedy: redactor(remedy), at: shown, native: native.map { redactor($0) },
       disposition: disposition, exit: exit)
