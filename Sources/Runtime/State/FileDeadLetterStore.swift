@@ -132,7 +132,7 @@ public actor FileDeadLetterStore: DeadLetterStore {
     return NebulaError(
       .deadLetters, "The dead letters \(path) could not be written: \(String(cString: strerror(code))).",
       remedy: "Free space on its disk, or mend its rights. Nothing is lost: it is tried again.", at: .init(path: path),
-      native: "errno \(code)", disposition: .retry(after: .seconds(1)))
+      native: "errno \(code)", disposition: .retry(after: .seconds(1)), exit: .environment)
   }
 
   private func broken(_ file: DeadLetterFile, _ what: String) -> NebulaError {
