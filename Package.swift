@@ -65,13 +65,13 @@ let package = Package(
     tests("ArchitectureTests"),
     tests("CoreTests", ["NebulaCore"]),
     tests("FormatsTests", ["NebulaCore", "NebulaFormats", "CNebulaKernels"]),
-    tests("HTTPTests", ["NebulaCore", "NebulaHTTP"]),
+    tests("HTTPTests", ["NebulaCore", "NebulaHTTP"], fixtures: ["Fixtures"]),
     tests("ObjectStoresTests", ["NebulaCore", "NebulaHTTP", "NebulaObjectStores"]),
     tests("RuntimeTests", ["NebulaCore", "NebulaRuntime"], fixtures: ["Fixtures"]),
     tests("FileConnectorTests", ["NebulaCore", "NebulaFormats", "FileConnector"]),
     tests("MongoConnectorTests", ["NebulaCore", "NebulaFormats", "MongoConnector"]),
     tests(
       "SnowflakeConnectorTests",
-      ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "SnowflakeConnector"]),
+      ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "SnowflakeConnector"], fixtures: ["Fixtures"]),
   ]
 )

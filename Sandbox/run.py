@@ -88,7 +88,7 @@ def main() -> int:
         if last.wait(300) != 0:
             print(last.output[-4000:])
             return 1
-        print("\n".join(line for line in last.output.splitlines()[-12:]))
+        print("\n".join(line for line in last.output.splitlines()[-8:]))
 
         if os.environ.get("SABOTAGE"):
             sabotage(stack)

@@ -58,7 +58,7 @@ MUTANTS = [
            "    parts.crash.pass(\"before-receipt\")\n    if let file = intent.deadLetters { try await parts.deadLetters.publish(file) }\n"
            "    if intent.deadLetters != nil { try await parts.deadLetters.discard(intent.id) }\n"),
     Mutant("dead letters not told again at start", f"{PIPELINE}/Recovery.swift",
-           "    if let file = last.intent.deadLetters { try await parts.deadLetters.publish(file) }\n    try await parts.source", "    try await parts.source"),
+           "    if let file = last.intent.deadLetters { try await parts.deadLetters.publishAgain(file) }\n    try await parts.source", "    try await parts.source"),
     Mutant("a stalled writer's sweep takes newer files", f"{PIPELINE}/Recovery.swift",
            "      through: lease.generation)", "      through: .max - 1)"),
     Mutant("an unknown error is final at once", f"{PIPELINE}/Backoff.swift",

@@ -28,7 +28,7 @@ def arguments():
     parser.add_argument("--faults", metavar="FILE", help="JSON list of fault rules")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting; see README.md")
     parser.add_argument("--tls", action="store_true", help="also serve everything over TLS, with a CA in DATA/ca.pem")
-    parser.add_argument("--memory", default="2GB", help="DuckDB's memory limit")
+    parser.add_argument("--memory", default="4GB", help="DuckDB's memory limit")
     parser.add_argument("--threads", type=int)
     return parser.parse_args()
 

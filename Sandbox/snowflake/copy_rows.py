@@ -26,7 +26,7 @@ class Plain:
     def __init__(self, call, statement, staged):
         self.path = os.path.join(call.world.temporary, uuid.uuid4().hex)
         self.lines = self.longest = self.size = 0
-        self.backslash = False
+        self.backslash = self.not_numbers = False
         try:
             self._write(call, statement, staged)
         except BaseException:
@@ -48,6 +48,8 @@ class Plain:
                 self.size += len(data)
                 if csv and b"\\" in data:
                     self.backslash = True
+                if not csv and (b"NaN" in data or b"Infinity" in data):
+                    self.not_numbers = True           # DuckDB's parser takes them for JSON
                 lengths = list(map(len, data.split(b"\n")))
                 lengths[0] += tail
                 tail = lengths[-1]
@@ -101,6 +103,9 @@ class Loader:
         getattr(self, f"_prepare_{self.format.type.lower()}")()
 
     def _prepare_json(self):
+        problem = self._json_problem() if self.plain.not_numbers and not self.format.strip_outer else None
+        if problem:
+            raise self._placed("100069", f"Error parsing JSON: {problem}", None, None)
         form = "array" if self.format.strip_outer else "newline_delimited"
         size = max(16777216, self.plain.longest + 1024) if not self.format.strip_outer else max(16777216, self.plain.size)
         tolerant = ", ignore_errors=true" if self.statement.on_error != "ABORT_STATEMENT" and not self.format.strip_outer else ""
@@ -334,7 +339,7 @@ class Loader:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     try:
-                        json.loads(line)
+                        json.loads(line, parse_constant=_not_json)
                     except ValueError as error:
                         return f"{getattr(error, 'msg', error)}, line {number}, pos {getattr(error, 'pos', 0)}"
         return None
@@ -370,6 +375,10 @@ class Loader:
         return SnowflakeError(code, "22000", message + place + "\n  If you would like to continue loading when an error is encountered, "
                               "use other values such as 'SKIP_FILE' or 'CONTINUE' for the ON_ERROR option. For more information on "
                               "loading options, please run 'info loading_data' in a SQL client.")
+
+
+def _not_json(name):
+    raise ValueError(f"{name} is not JSON")
 
 
 class _Reader:

@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS sf_probe (nothing INTEGER);
 
 
 class Engine:
-    def __init__(self, path, transactions, memory="2GB", threads=None):
+    def __init__(self, path, transactions, memory="4GB", threads=None):
         config = {"memory_limit": memory, "preserve_insertion_order": "true"}
         if threads:
             config["threads"] = threads
@@ -77,8 +77,12 @@ class Engine:
             connection.execute("SET TimeZone = 'UTC'")
         try:
             yield connection
-        finally:
-            self.idle.append(connection)
+        except BaseException:
+            # An interrupt may have hit its ROLLBACK as well: never used again, lest the next statement inherit that.
+            with contextlib.suppress(duckdb.Error):
+                connection.close()
+            raise
+        self.idle.append(connection)
 
     @contextlib.contextmanager
     def statement(self, transaction, query=None):
@@ -107,12 +111,17 @@ class Engine:
                     query.connection = None
 
     def run(self, sql):
-        with self.connection() as connection:
-            return connection.execute(sql).fetchall()
+        while True:
+            try:
+                with self.connection() as connection:
+                    return connection.execute(sql).fetchall()
+            except duckdb.InterruptException:
+                pass    # meant for the statement that used this connection before: a cancel that came too late
 
     # --- the end of transactions
 
     def commit(self, transaction):
+        self.transactions.committing(transaction)
         with self.commits:
             if transaction.recorded:
                 self.run(f"DELETE FROM sf_open WHERE number = {transaction.number}")

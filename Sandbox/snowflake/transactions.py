@@ -8,7 +8,7 @@ SYSTEM$ABORT_TRANSACTION, or until it blocks somebody and has been idle for `blo
 import threading
 import time
 
-from .errors import canceled, deadlock, lock_timeout
+from .errors import canceled, deadlock, lock_timeout, transaction_aborted
 
 
 class Transaction:
@@ -88,7 +88,6 @@ class Transactions:
                     if query.canceled:
                         raise canceled()
                     if transaction.state != "running":
-                        from .errors import transaction_aborted
                         raise transaction_aborted(transaction.number)
                     now = time.time()
                     if now >= deadline:
@@ -96,7 +95,7 @@ class Transactions:
                     self.waiting[transaction] = table
                     if self._cycle(transaction):
                         raise deadlock(name)
-                    if not holder.running and now - holder.last_used >= self.settings.blocking_idle_seconds:
+                    if holder.state == "running" and not holder.running and now - holder.last_used >= self.settings.blocking_idle_seconds:
                         self.abort(holder)
                         continue
                     query.status = "BLOCKED"
@@ -112,6 +111,13 @@ class Transactions:
             if at is start:
                 return True
         return False
+
+    def committing(self, transaction):
+        """From here nobody can abort it; an error when somebody did before."""
+        with self.condition:
+            if transaction.state not in ("running", "committing"):
+                raise transaction_aborted(transaction.number)
+            transaction.state = "committing"
 
     def finish(self, transaction, state):
         """Ends it: from here its rows are everybody's, or about to be removed. Locks are let go separately."""

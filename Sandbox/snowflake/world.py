@@ -18,7 +18,7 @@ from .transactions import Transactions
 
 
 class World:
-    def __init__(self, data=None, users=(), settings=None, memory="2GB", threads=None):
+    def __init__(self, data=None, users=(), settings=None, memory="4GB", threads=None):
         self.settings = settings or Settings()
         self.owned = data is None
         self.data = data or tempfile.mkdtemp(prefix="snowflake-sandbox-")

@@ -52,7 +52,9 @@ struct Assembly {
     guard
       let makeSource = configuration.source.connector.makeSource,
       let makeDestination = configuration.destination.connector.makeDestination
-    else { throw NebulaError(.unexpected, "A connector lacks the side it was found by.", remedy: "Report this defect.") }
+    else {
+      throw NebulaError(.unexpected, "A connector lacks the side it was found by.", remedy: "Report this defect.")
+    }
     (self.configuration, self.context, self.deadLetters) = (configuration, context, deadLetters)
     // Both ends are decoded before any error is shown, so that a user sees the faults of both.
     let sourceResult = Result { try makeSource(configuration.source.properties, context) }

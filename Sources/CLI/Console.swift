@@ -44,8 +44,10 @@ final class Console: Sendable {
       let time = timestamp(Timekeeper.system.wall())
       let line =
         isJSON
-        ? JSON.object(["type": .text("log"), "time": .text(time), "level": .text("\(level)"), "message": .text(message)])
-          .written : "\(time) \(level) \(message)"
+        ? JSON.object([
+          "type": .text("log"), "time": .text(time), "level": .text("\(level)"), "message": .text(message),
+        ])
+        .written : "\(time) \(level) \(message)"
       put(line + "\n", STDERR_FILENO)
     }
   }

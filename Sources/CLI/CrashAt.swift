@@ -30,7 +30,8 @@ private final class Trap: Sendable {
   init?(_ variable: String, _ signal: Int32, _ environment: [String: String]) throws(NebulaError) {
     guard let text = environment[variable], !text.isEmpty else { return nil }
     let parts = text.split(separator: ":").map(String.init)
-    guard let point = parts.first, parts.count <= 2, let number = parts.count == 2 ? Int(parts[1]) : 1, number > 0 else {
+    guard let point = parts.first, parts.count <= 2, let number = parts.count == 2 ? Int(parts[1]) : 1, number > 0
+    else {
       throw NebulaError(
         .usage, "\(variable) is not <point>:<n>.", remedy: "Write \(variable)=after-commit:1.",
         at: .init(path: "$\(variable)"), exit: .configuration)
@@ -52,7 +53,9 @@ private final class Trace: Sendable {
   private static let width = 40
   init(_ path: String) { file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600) }
   func write(_ point: String) {
-    let line = point.utf8.prefix(Self.width - 1) + Array(repeating: UInt8(ascii: " "), count: max(0, Self.width - 1 - point.utf8.count))
+    let line =
+      point.utf8.prefix(Self.width - 1)
+      + Array(repeating: UInt8(ascii: " "), count: max(0, Self.width - 1 - point.utf8.count))
     _ = Array(line + [UInt8(ascii: "\n")]).withUnsafeBytes { pwrite(file, $0.baseAddress, $0.count, 0) }
   }
 }

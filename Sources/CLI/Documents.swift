@@ -41,7 +41,8 @@ enum Documents {
   }
 
   private static func row(_ property: PropertySpecification) -> String {
-    var type = property.kind == .choice ? property.choices.map { "`\($0)`" }.joined(separator: ", ") : property.kind.rawValue
+    var type =
+      property.kind == .choice ? property.choices.map { "`\($0)`" }.joined(separator: ", ") : property.kind.rawValue
     if let low = property.minimum, let high = property.maximum { type += ", \(low) to \(high)" }
     var meaning = property.help
     if let example = property.example { meaning += " Example: `\(example)`." }
@@ -62,7 +63,7 @@ enum Documents {
   /// Every error of the program, one line a code.
   static func errors(_ connectors: [ConnectorSpecification]) -> String {
     let all =
-      coreErrors + formatErrors + httpErrors + objectStoreErrors + stateErrors + configurationErrors
+      coreErrors + formatErrors + httpErrors + objectStoreErrors + pipelineErrors + stateErrors + deadLetterErrors + configurationErrors
       + commandLineErrors + connectors.flatMap(\.errors)
     let unique = Dictionary(all.map { ($0.code.rawValue, $0) }) { first, _ in first }
     return "\(notice)# Errors\n\n" + table(unique.sorted { $0.key < $1.key }.map(\.value))

@@ -51,13 +51,21 @@ indirect enum JSON: Encodable {
     let json: JSON
     init(from decoder: any Decoder) throws {
       let container = try decoder.singleValueContainer()
-      if container.decodeNil() { json = .null }
-      else if let bool = try? container.decode(Bool.self) { json = .bool(bool) }
-      else if let number = try? container.decode(Int64.self) { json = .number(number) }
-      else if let number = try? container.decode(Double.self) { json = .real(number) }
-      else if let text = try? container.decode(String.self) { json = .text(text) }
-      else if let items = try? container.decode([Tree].self) { json = .list(items.map(\.json)) }
-      else { json = .object(try container.decode([String: Tree].self).mapValues(\.json)) }
+      if container.decodeNil() {
+        json = .null
+      } else if let bool = try? container.decode(Bool.self) {
+        json = .bool(bool)
+      } else if let number = try? container.decode(Int64.self) {
+        json = .number(number)
+      } else if let number = try? container.decode(Double.self) {
+        json = .real(number)
+      } else if let text = try? container.decode(String.self) {
+        json = .text(text)
+      } else if let items = try? container.decode([Tree].self) {
+        json = .list(items.map(\.json))
+      } else {
+        json = .object(try container.decode([String: Tree].self).mapValues(\.json))
+      }
     }
   }
 }

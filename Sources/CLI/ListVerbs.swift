@@ -12,9 +12,11 @@ extension Verb {
           console.line("  \(one.name)\(String(repeating: " ", count: width - one.name.count))  \(one.summary)")
         }
       }
-      console.json(.list(all.map {
-        .object(["name": .text($0.name), "role": .text($0.role.rawValue), "summary": .text($0.summary)])
-      }))
+      console.json(
+        .list(
+          all.map {
+            .object(["name": .text($0.name), "role": .text($0.role.rawValue), "summary": .text($0.summary)])
+          }))
       return 0
     }
   }
@@ -33,7 +35,9 @@ extension Verb {
           .unknownConnector, "No connector is called '\(name)'.", remedy: "\(hint)See `nebula-swift list`.",
           exit: .configuration)
       }
-      if arguments.has("--markdown") { console.line(Documents.page(name, found)) } else {
+      if arguments.has("--markdown") {
+        console.line(Documents.page(name, found))
+      } else {
         for one in found { console.line(describe(one)) }
       }
       console.json(.list(try found.map { try JSON($0) }))

@@ -39,7 +39,8 @@ struct ProgressLine {
     .object([
       "type": .text("progress"), "records_per_second": .real(recordsPerSecond),
       "bytes_per_second": .real(megabytesPerSecond * 1e6), "lag_ms": .number(progress.lagMilliseconds),
-      "remaining_bytes": progress.remainingBytes.map { .number($0) } ?? .null, "in_flight_bytes": .number(Int64(inFlight)),
+      "remaining_bytes": progress.remainingBytes.map { .number($0) } ?? .null,
+      "in_flight_bytes": .number(Int64(inFlight)),
       "read": .number(progress.read), "committed": .number(progress.counts.committed),
       "rejected": .number(progress.counts.rejected), "epochs": .number(progress.epochs),
       "seconds_since_commit": sinceCommit.map { .real($0.seconds) } ?? .null,

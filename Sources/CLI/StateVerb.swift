@@ -5,7 +5,8 @@ import NebulaRuntime
 extension Verb {
   static var state: Verb {
     Verb(
-      name: "state", summary: "Shows or resets what is stored of a pipeline.", usage: "state show|reset [CONFIG] [OPTIONS]",
+      name: "state", summary: "Shows or resets what is stored of a pipeline.",
+      usage: "state show|reset [CONFIG] [OPTIONS]",
       options: Assembly.pipelineOptions + [.init("--yes", nil, "With reset: do it.")],
       details: """
         Without CONFIG, --source and --state, all pipelines below the standard folder are shown.
@@ -66,13 +67,20 @@ extension Verb {
       console.line("destination \(identity.destination) \(written(identity.destinationIdentity))")
     }
     if let last = state.last {
-      console.line("last epoch  \(last.receipt.id): \(last.intent.read) read, \(last.intent.counts.committed) committed, \(last.intent.counts.rejected) rejected")
+      console.line(
+        "last epoch  \(last.receipt.id): \(last.intent.read) read, \(last.intent.counts.committed) committed, \(last.intent.counts.rejected) rejected"
+      )
       console.line("position    \(readable(last.position))")
     } else {
       console.line("last epoch  none")
     }
-    for intent in state.intents { console.line("pending     \(intent.id): \(intent.read) read, through \(readable(intent.through))") }
-    if let pin = state.pin { console.line("pin         through \(readable(pin.through)), done: \(pin.done.keys.sorted().joined(separator: ", "))") }
+    for intent in state.intents {
+      console.line("pending     \(intent.id): \(intent.read) read, through \(readable(intent.through))")
+    }
+    if let pin = state.pin {
+      console.line(
+        "pin         through \(readable(pin.through)), done: \(pin.done.keys.sorted().joined(separator: ", "))")
+    }
     for event in snapshot.history { console.line("history     \(timestamp(event.at)) \(event.kind) \(event.epoch)") }
     console.line()
     console.json(json(snapshot, file))
@@ -81,7 +89,8 @@ extension Verb {
   private static func lease(_ snapshot: StateSnapshot) -> String {
     guard let holder = snapshot.holder else { return "nobody" }
     let since = snapshot.acquired.map { " since \(timestamp($0))" } ?? ""
-    return "\(holder)\(since)\(snapshot.isHolderGone ? ", which is gone" : "")\(snapshot.expires.map { ", ends \(timestamp($0))" } ?? "")"
+    return
+      "\(holder)\(since)\(snapshot.isHolderGone ? ", which is gone" : "")\(snapshot.expires.map { ", ends \(timestamp($0))" } ?? "")"
   }
 
   private static func written(_ identity: [String: String]) -> String {
@@ -102,15 +111,18 @@ extension Verb {
       "generation": .number(snapshot.generation), "holder": .text(snapshot.holder?.description),
       "holder_gone": .bool(snapshot.isHolderGone), "expires": .number(snapshot.expires),
       "identity": snapshot.identity.flatMap { try? JSON($0) } ?? .null,
-      "last_epoch": .text(state.last?.receipt.id.description), "position": .text(state.last.map { readable($0.position) }),
+      "last_epoch": .text(state.last?.receipt.id.description),
+      "position": .text(state.last.map { readable($0.position) }),
       "counts": state.last.flatMap { try? JSON($0.intent.counts) } ?? .null,
-      "intents": .list(state.intents.map {
-        .object(["epoch": .text($0.id.description), "read": .number($0.read), "through": .text(readable($0.through))])
-      }),
+      "intents": .list(
+        state.intents.map {
+          .object(["epoch": .text($0.id.description), "read": .number($0.read), "through": .text(readable($0.through))])
+        }),
       "pin": state.pin.map { .text(readable($0.through)) } ?? .null,
-      "history": .list(snapshot.history.map {
-        .object(["at": .number($0.at), "kind": .text($0.kind), "epoch": .text($0.epoch.description)])
-      }),
+      "history": .list(
+        snapshot.history.map {
+          .object(["at": .number($0.at), "kind": .text($0.kind), "epoch": .text($0.epoch.description)])
+        }),
     ])
   }
 
@@ -118,11 +130,13 @@ extension Verb {
     _ found: [(String, StateSnapshot)], _ isConfirmed: Bool, _ console: Console
   ) async throws -> Int32 {
     guard found.count == 1, let (file, snapshot) = found.first else {
-      throw Arguments.error("That is more than one pipeline: \(found.map(\.1.pipeline).joined(separator: ", ")).", "state")
+      throw Arguments.error(
+        "That is more than one pipeline: \(found.map(\.1.pipeline).joined(separator: ", ")).", "state")
     }
     guard isConfirmed else {
       throw NebulaError(
-        .usage, "This would forget the position of '\(snapshot.pipeline)' (\(snapshot.state.last.map { "epoch \($0.receipt.id)" } ?? "no epoch yet"), \(snapshot.state.intents.count) pending).",
+        .usage,
+        "This would forget the position of '\(snapshot.pipeline)' (\(snapshot.state.last.map { "epoch \($0.receipt.id)" } ?? "no epoch yet"), \(snapshot.state.intents.count) pending).",
         remedy: "The next run would start from the beginning. Add --yes to do it.", exit: .configuration)
     }
     let store = SQLiteStateStore(path: file, clock: .system, renews: false)

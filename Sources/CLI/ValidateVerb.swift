@@ -6,8 +6,11 @@ extension Verb {
     Verb(
       name: "validate", summary: "Checks a configuration, and whether both ends are reachable and permitted.",
       usage: "validate [CONFIG] [OPTIONS]",
-      options: Assembly.pipelineOptions + [.init("--offline", nil, "Check the configuration only; connect to nothing.")],
-      details: "Nothing is changed anywhere. Exit codes: 0 all well, 2 the configuration is wrong, 3 an end is not reachable or not permitted.",
+      options: Assembly.pipelineOptions + [
+        .init("--offline", nil, "Check the configuration only; connect to nothing.")
+      ],
+      details:
+        "Nothing is changed anywhere. Exit codes: 0 all well, 2 the configuration is wrong, 3 an end is not reachable or not permitted.",
       maxWords: 1
     ) { arguments, console in
       let configuration = try Assembly.configuration(arguments, console, verb: "validate")
@@ -27,17 +30,18 @@ extension Verb {
       console.line("state      \(configuration.stateFile)")
       console.line("guarantee  \(assembly.guarantee)")
       let failures = findings.compactMap(\.1.error)
-      console.json(.object([
-        "type": .text("validation"), "pipeline": .text(configuration.name), "passed": .bool(failures.isEmpty),
-        "guarantee": .text("\(assembly.guarantee)"), "state": .text(configuration.stateFile),
-        "findings": .list(
-          findings.map { place, finding in
-            .object([
-              "place": .text(place), "passed": .bool(finding.passed), "summary": .text(finding.summary),
-              "error": finding.error.map(\.json) ?? .null,
-            ])
-          }),
-      ]))
+      console.json(
+        .object([
+          "type": .text("validation"), "pipeline": .text(configuration.name), "passed": .bool(failures.isEmpty),
+          "guarantee": .text("\(assembly.guarantee)"), "state": .text(configuration.stateFile),
+          "findings": .list(
+            findings.map { place, finding in
+              .object([
+                "place": .text(place), "passed": .bool(finding.passed), "summary": .text(finding.summary),
+                "error": finding.error.map(\.json) ?? .null,
+              ])
+            }),
+        ]))
       return failures.isEmpty ? 0 : NebulaError.Exit.environment.rawValue
     }
   }

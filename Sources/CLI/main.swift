@@ -2,8 +2,8 @@ import Glibc
 import NebulaCore
 import NebulaRuntime
 
-// Before any thread exists, so that all of them inherit the mask: one thread of Signals waits for these.
-Signals.block()
+// First of all: a signal that comes early must not be lost.
+Signals.listen()
 signal(SIGPIPE, SIG_IGN)
 signal(SIGXFSZ, SIG_IGN)
 exit(await Program.run(Array(CommandLine.arguments.dropFirst())))

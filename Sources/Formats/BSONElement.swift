@@ -1,3 +1,5 @@
+internal import CNebulaKernels
+
 /// One element of a document: its type, and where name and value stand.
 public struct BSONElement {
   /// The document that `name` and `value` speak of.
@@ -17,7 +19,11 @@ public struct BSONElement {
   public var nameText: String { String(decoding: nameBytes, as: UTF8.self) }
 
   /// True when the name has these bytes.
-  public func isNamed(_ other: UnsafeRawBufferPointer) -> Bool { nameBytes.elementsEqual(other) }
+  public func isNamed(_ other: UnsafeRawBufferPointer) -> Bool {
+    guard other.count == name.count else { return false }
+    guard let a = document.baseAddress, let b = other.baseAddress else { return true }
+    return nebula_equal(a + name.lowerBound, b, other.count)
+  }
   /// True when the name is this literal.
   public func isNamed(_ other: StaticString) -> Bool {
     isNamed(UnsafeRawBufferPointer(start: other.utf8Start, count: other.utf8CodeUnitCount))

@@ -98,7 +98,9 @@ public struct BSONReader {
 
   private func binary(at start: Int) throws(BSONProblem) -> Int {
     let length = try length(at: start, minimum: 0)
-    guard length < bytes.count - start - 5 else { throw problem(start, "a binary reaches over the end of its document") }
+    guard length < bytes.count - start - 5 else {
+      throw problem(start, "a binary reaches over the end of its document")
+    }
     guard bytes[start + 4] == 2 else { return 5 + length }
     // Subtype 2 has its length once more within.
     guard length >= 4, Int(bytes.loadUnaligned(fromByteOffset: start + 5, as: Int32.self)) == length - 4 else {
@@ -109,10 +111,13 @@ public struct BSONReader {
 
   private func codeWithScope(at start: Int) throws(BSONProblem) -> Int {
     let whole = try length(at: start, minimum: 14)
-    guard whole < bytes.count - start else { throw problem(start, "code with scope reaches over the end of its document") }
+    guard whole < bytes.count - start else {
+      throw problem(start, "code with scope reaches over the end of its document")
+    }
     let text = try text(at: start + 4)
     let scope = start + 4 + text
-    guard whole - 4 - text >= 5, Int(bytes.loadUnaligned(fromByteOffset: scope, as: Int32.self)) == whole - 4 - text else {
+    guard whole - 4 - text >= 5, Int(bytes.loadUnaligned(fromByteOffset: scope, as: Int32.self)) == whole - 4 - text
+    else {
       throw problem(scope, "code with scope whose lengths differ")
     }
     return whole

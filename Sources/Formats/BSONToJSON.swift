@@ -87,10 +87,12 @@ public struct BSONToJSON: Sendable {
     output.append(UInt8(ascii: isArray ? "]" : "}"))
   }
 
-  /// A JSON string, after a look at its UTF-8.
+  /// A JSON string, its UTF-8 checked on the way.
   private func text(_ bytes: UnsafeRawBufferPointer, at offset: Int, _ output: OutputBuffer) throws(BSONProblem) {
-    try BSON.checkText(bytes, at: offset)
-    JSONText.appendString(bytes, to: output)
+    output.append(UInt8(ascii: "\""))
+    let good = JSONText.appendChecked(bytes, to: output)
+    guard good == bytes.count else { throw BSONProblem(offset: offset + good, reason: "not UTF-8") }
+    output.append(UInt8(ascii: "\""))
   }
 
   private func write(

@@ -1,3 +1,4 @@
+internal import CNebulaKernels
 public import NebulaCore
 
 /// Writes JSON objects as rows of a CSV: one column a member, in the order of the columns.
@@ -6,90 +7,163 @@ public import NebulaCore
 /// is missing is an empty field, `null` the null marker; an empty text is `""`, so that the three differ as far as the
 /// marker allows. A text that equals the marker, or looks like an empty field, is quoted.
 /// Members that are no columns are passed over and counted; of a doubled member the last counts.
+///
+/// A value holds its working memory by reference: give each worker one of its own.
 public struct FlatJSONToCSV {
-  private let columns: [[UInt8]]
-  private let dialect: CSVDialect
-  private let nullMarker: [UInt8]
-  private var slots: [JSONObjectReader.Member?]
-  private let scratch = OutputBuffer(capacity: 1024)
+  private let rows: CSVRows
   /// How many members were passed over because no column has their name.
-  public private(set) var unknownMembers = 0
+  public var unknownMembers: Int { rows.unknownMembers }
 
   /// Writes the columns called `columns`.
   public init(columns: [String], dialect: CSVDialect = CSVDialect(), nullMarker: String = "") {
-    self.columns = columns.map { Array($0.utf8) }
-    self.dialect = dialect
-    self.nullMarker = Array(nullMarker.utf8)
-    slots = Array(repeating: nil, count: columns.count)
+    rows = CSVRows(columns: columns, dialect: dialect, nullMarker: nullMarker)
   }
 
   /// Appends the names as a row.
-  public func appendHeader(to output: OutputBuffer) {
-    for (index, column) in columns.enumerated() {
+  public func appendHeader(to output: OutputBuffer) { rows.appendHeader(to: output) }
+
+  /// Appends one object as a row with its line end. Throws, with nothing appended, when `object` is not one JSON object.
+  public mutating func append(_ object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
+    try rows.append(object, to: output)
+  }
+
+  /// The same for an object that was validated before; the walk that finds its members validates anyway.
+  public mutating func append(validated object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
+    try rows.append(object, to: output)
+  }
+}
+
+/// The working memory of `FlatJSONToCSV`: plain pointers, so that a row costs no reference counting.
+private final class CSVRows {
+  private let count: Int
+  /// The columns' names, one allocation each.
+  private let names: UnsafeMutablePointer<UnsafeMutableRawBufferPointer>
+  /// For each column the index of its member; -1 where it is missing.
+  private let slots: UnsafeMutablePointer<Int32>
+  private var members: UnsafeMutableBufferPointer<nebula_json_member>
+  private let dialect: CSVDialect
+  private let nullMarker: UnsafeMutableRawBufferPointer
+  private let scratch = OutputBuffer(capacity: 1024)
+  private(set) var unknownMembers = 0
+  /// True when numbers and booleans hold nothing that the dialect must quote.
+  private let bareIsPlain: Bool
+
+  init(columns: [String], dialect: CSVDialect, nullMarker: String) {
+    count = columns.count
+    names = .allocate(capacity: max(count, 1))
+    for (index, column) in columns.enumerated() { (names + index).initialize(to: Self.copy(column)) }
+    slots = .allocate(capacity: max(count, 1))
+    members = Self.room(max(64, columns.count * 2))
+    self.dialect = dialect
+    self.nullMarker = Self.copy(nullMarker)
+    let bare = Array("+-.0123456789eEtrufals".utf8)
+    bareIsPlain = !bare.contains(dialect.delimiter) && !bare.contains(dialect.quote)
+  }
+  deinit {
+    for index in 0..<count { names[index].deallocate() }
+    names.deallocate()
+    slots.deallocate()
+    members.deallocate()
+    nullMarker.deallocate()
+  }
+  private static func copy(_ text: String) -> UnsafeMutableRawBufferPointer {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: text.utf8.count, alignment: 1)
+    bytes.copyBytes(from: text.utf8)
+    return bytes
+  }
+  private static func room(_ count: Int) -> UnsafeMutableBufferPointer<nebula_json_member> {
+    let room = UnsafeMutableBufferPointer<nebula_json_member>.allocate(capacity: count)
+    room.initialize(repeating: nebula_json_member())
+    return room
+  }
+
+  func appendHeader(to output: OutputBuffer) {
+    for index in 0..<count {
       if index > 0 { output.append(dialect.delimiter) }
-      column.withUnsafeBytes { CSVText.appendField($0, dialect: dialect, to: output) }
+      CSVText.appendField(UnsafeRawBufferPointer(names[index]), dialect: dialect, to: output)
     }
     output.append(UInt8(ascii: "\n"))
   }
 
-  /// Appends one object as a row with its line end. Throws, with nothing appended, when `object` is not one JSON object.
-  public mutating func append(_ object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
-    if let problem = JSONText.validate(object) { throw problem.error() }
-    try append(validated: object, to: output)
-  }
-
-  /// The same for an object that was validated before.
-  public mutating func append(
-    validated object: UnsafeRawBufferPointer, to output: OutputBuffer
-  ) throws(NebulaError) {
-    guard var reader = JSONObjectReader(object) else {
-      throw JSONProblem(offset: 0, reason: "a value that is no object can't be a row").error()
-    }
-    for index in slots.indices { slots[index] = nil }
+  func append(_ object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
+    let found = try readMembers(of: object)
+    let members = members
+    slots.update(repeating: -1, count: count)
     var guess = 0
-    while let member = reader.next() {
-      if let slot = slot(of: member, in: object, guess) {
-        slots[slot] = member
+    for index in 0..<found {
+      let slot = slot(of: members[index], in: object, guess)
+      if slot >= 0 {
+        slots[slot] = Int32(truncatingIfNeeded: index)
         guess = slot + 1
       } else {
         unknownMembers += 1
       }
     }
-    for index in slots.indices {
+    for index in 0..<count {
       if index > 0 { output.append(dialect.delimiter) }
-      if let member = slots[index] { append(member, of: object, to: output) }
+      if slots[index] >= 0 { append(members[Int(slots[index])], of: object, to: output) }
     }
     output.append(UInt8(ascii: "\n"))
   }
 
-  /// Members mostly come in the order of the columns: the one behind the last is tried first.
-  private func slot(of member: JSONObjectReader.Member, in object: UnsafeRawBufferPointer, _ guess: Int) -> Int? {
-    let key = UnsafeRawBufferPointer(rebasing: object[member.key])
-    if member.keyIsEscaped {
-      let text = Array(JSONObjectReader.unescape(key).utf8)
-      return columns.firstIndex(of: text)
+  /// Validates the object and finds its members in the same walk.
+  private func readMembers(of object: UnsafeRawBufferPointer) throws(NebulaError) -> Int {
+    guard let base = object.baseAddress?.assumingMemoryBound(to: UInt8.self), object.count <= UInt32.max else {
+      throw JSONProblem(offset: 0, reason: object.isEmpty ? "no value" : "a value of 4 GiB or more").error()
     }
-    if guess < columns.count, columns[guess].elementsEqual(key) { return guess }
-    return columns.firstIndex { $0.elementsEqual(key) }
+    var (found, offset) = (0, 0)
+    let fault = nebula_json_members(
+      base, object.count, UInt32(JSONText.maximumDepth), members.baseAddress, members.count, &found, &offset)
+    guard fault == 0 else { throw JSONText.problem(fault, offset).error() }
+    if found > members.count {
+      members.deallocate()
+      members = Self.room(found)
+      return try readMembers(of: object)
+    }
+    guard found > 0 || object.first(where: { $0 > 0x20 }) == UInt8(ascii: "{") else {
+      throw JSONProblem(offset: 0, reason: "a value that is no object can't be a row").error()
+    }
+    return found
   }
 
-  private func append(_ member: JSONObjectReader.Member, of object: UnsafeRawBufferPointer, to output: OutputBuffer) {
-    let value = UnsafeRawBufferPointer(rebasing: object[member.value])
+  /// Members mostly come in the order of the columns: the one behind the last is tried first. -1 when there is none.
+  private func slot(of member: nebula_json_member, in object: UnsafeRawBufferPointer, _ guess: Int) -> Int {
+    let key = UnsafeRawBufferPointer(rebasing: object[Int(member.key)..<Int(member.key_end)])
+    guard member.key_escaped == 0 else {
+      scratch.removeAll(keepingCapacity: true)
+      JSONObjectReader.unescape(key, into: scratch)
+      return scratch.withBytes { column(named: $0) }
+    }
+    return guess < count && equal(names[guess], key) ? guess : column(named: key)
+  }
+  private func column(named name: UnsafeRawBufferPointer) -> Int {
+    for index in 0..<count where equal(names[index], name) { return index }
+    return -1
+  }
+  private func equal(_ a: UnsafeMutableRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+    guard a.count == b.count else { return false }
+    guard let first = a.baseAddress, let second = b.baseAddress else { return true }
+    return nebula_equal(first, second, a.count)
+  }
+
+  private func append(_ member: nebula_json_member, of object: UnsafeRawBufferPointer, to output: OutputBuffer) {
+    let value = UnsafeRawBufferPointer(rebasing: object[Int(member.value)..<Int(member.value_end)])
     switch member.kind {
-    case .null: output.append(nullMarker)
-    case .string: appendText(UnsafeRawBufferPointer(rebasing: value.dropFirst().dropLast()), to: output)
-    default: CSVText.appendField(value, dialect: dialect, to: output)
+    case UInt8(ascii: "n"): output.append(UnsafeRawBufferPointer(nullMarker))
+    case UInt8(ascii: "\""): appendText(value, escaped: member.value_escaped != 0, to: output)
+    case UInt8(ascii: "{"), UInt8(ascii: "["): CSVText.appendField(value, dialect: dialect, to: output)
+    default: bareIsPlain ? output.append(value) : CSVText.appendField(value, dialect: dialect, to: output)
     }
   }
 
-  private func appendText(_ inside: UnsafeRawBufferPointer, to output: OutputBuffer) {
-    guard inside.contains(UInt8(ascii: "\\")) else { return appendField(inside, to: output) }
+  private func appendText(_ quoted: UnsafeRawBufferPointer, escaped: Bool, to output: OutputBuffer) {
+    let inside = UnsafeRawBufferPointer(rebasing: quoted[1..<quoted.count - 1])
+    guard escaped else { return appendField(inside, to: output) }
     scratch.removeAll(keepingCapacity: true)
     JSONObjectReader.unescape(inside, into: scratch)
     scratch.withBytes { appendField($0, to: output) }
   }
   private func appendField(_ text: UnsafeRawBufferPointer, to output: OutputBuffer) {
-    CSVText.appendField(
-      text, dialect: dialect, to: output, alwaysQuote: text.isEmpty || text.elementsEqual(nullMarker))
+    CSVText.appendField(text, dialect: dialect, to: output, alwaysQuote: text.isEmpty || equal(nullMarker, text))
   }
 }

@@ -20,10 +20,19 @@ extension NebulaError.Code {
 /// The errors of this room, for the docs.
 public let formatErrors: [ErrorSpecification] = [
   .init(.corruptCompression, "Compressed input is damaged.", remedy: "Write the file again from its origin."),
-  .init(.truncatedCompression, "Compressed input ends in the middle.", remedy: "Copy the file again, or wait until it is complete."),
-  .init(.codecFailed, "A compression library refused to work.", remedy: "Check the free memory; else report the defect."),
+  .init(
+    .truncatedCompression, "Compressed input ends in the middle.",
+    remedy: "Copy the file again, or wait until it is complete."),
+  .init(
+    .codecFailed, "A compression library refused to work.", remedy: "Check the free memory; else report the defect."),
   .init(.badCompressionLevel, "The codec has no such level.", remedy: "Choose one from the range in the message."),
-  .init(.malformedJSON, "A record is not one JSON value in UTF-8.", remedy: "Correct the record at its origin; it is in the dead letters."),
-  .init(.malformedBSON, "A record is not a BSON document.", remedy: "Correct the record at its origin; it is in the dead letters."),
-  .init(.malformedCSV, "A row's quoting is wrong.", remedy: "Correct the row at its origin, or set `delimiter` and `quote`."),
+  .init(
+    .malformedJSON, "A record is not one JSON value in UTF-8.",
+    remedy: "Correct the record at its origin; it is in the dead letters."),
+  .init(
+    .malformedBSON, "A record is not a BSON document.",
+    remedy: "Correct the record at its origin; it is in the dead letters."),
+  .init(
+    .malformedCSV, "A row's quoting is wrong.", remedy: "Correct the row at its origin, or set `delimiter` and `quote`."
+  ),
 ]

@@ -92,7 +92,8 @@ public struct JSONObjectReader {
     default:
       let first = bytes[at]
       while at < bytes.count, !Self.endsScalar(bytes[at]) { at += 1 }
-      return first == UInt8(ascii: "n") ? .null : first == UInt8(ascii: "t") || first == UInt8(ascii: "f") ? .boolean : .number
+      return first == UInt8(ascii: "n")
+        ? .null : first == UInt8(ascii: "t") || first == UInt8(ascii: "f") ? .boolean : .number
     }
   }
   private static func endsScalar(_ byte: UInt8) -> Bool {
@@ -126,7 +127,7 @@ public struct JSONObjectReader {
     var at = 0
     while at < bytes.count {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[at...])
-      let plain = rest.firstIndex(of: UInt8(ascii: "\\")) ?? rest.count
+      let plain = plainPrefix(rest)
       output.append(UnsafeRawBufferPointer(rebasing: rest[0..<plain]))
       at += plain
       guard at + 1 < bytes.count else { return }
@@ -143,10 +144,15 @@ public struct JSONObjectReader {
       }
     }
   }
+  private static func plainPrefix(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+    return nebula_find_byte(base, bytes.count, UInt8(ascii: "\\"))
+  }
   private static func appendScalar(_ bytes: UnsafeRawBufferPointer, _ at: inout Int, _ output: OutputBuffer) {
     var code = hex4(bytes, at) ?? 0xFFFD
     at = min(at + 4, bytes.count)
-    if code & 0xFC00 == 0xD800, at + 1 < bytes.count, bytes[at] == UInt8(ascii: "\\"), bytes[at + 1] == UInt8(ascii: "u"),
+    if code & 0xFC00 == 0xD800, at + 1 < bytes.count, bytes[at] == UInt8(ascii: "\\"),
+      bytes[at + 1] == UInt8(ascii: "u"),
       let low = hex4(bytes, at + 2), low & 0xFC00 == 0xDC00
     {
       code = 0x10000 + (code & 0x3FF) << 10 + low & 0x3FF

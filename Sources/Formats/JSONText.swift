@@ -31,7 +31,10 @@ public enum JSONText {
     var offset = 0
     let fault = nebula_json_validate(
       base.assumingMemoryBound(to: UInt8.self), bytes.count, UInt32(maximumDepth), &offset)
-    return fault == 0 ? nil : JSONProblem(offset: offset, reason: sentence(UInt32(fault)))
+    return fault == 0 ? nil : problem(fault, offset)
+  }
+  static func problem(_ fault: Int32, _ offset: Int) -> JSONProblem {
+    JSONProblem(offset: offset, reason: sentence(UInt32(fault)))
   }
 
   private static func sentence(_ fault: UInt32) -> String {
@@ -49,10 +52,11 @@ public enum JSONText {
     }
   }
 
-  /// Appends a text (well-formed UTF-8) as a JSON string: quoted, and escaped where JSON asks for it.
+  /// Appends a text (well-formed UTF-8; what follows a malformed byte is left out) as a JSON string: quoted, and
+  /// escaped where JSON asks for it.
   public static func appendString(_ utf8: UnsafeRawBufferPointer, to output: OutputBuffer) {
     output.append(UInt8(ascii: "\""))
-    appendEscaped(utf8, to: output)
+    _ = appendChecked(utf8, to: output)
     output.append(UInt8(ascii: "\""))
   }
   /// Appends a text as a JSON string.
@@ -61,35 +65,34 @@ public enum JSONText {
     text.withUTF8 { appendString(UnsafeRawBufferPointer($0), to: output) }
   }
 
-  /// Appends the inside of a JSON string, without the quotes.
+  /// Appends the inside of a JSON string, without the quotes; what follows a malformed byte is left out.
   public static func appendEscaped(_ utf8: UnsafeRawBufferPointer, to output: OutputBuffer) {
-    guard let base = utf8.baseAddress else { return }
-    let bytes = base.assumingMemoryBound(to: UInt8.self)
-    var from = 0
-    while from < utf8.count {
-      let plain = nebula_json_plain_prefix(bytes + from, utf8.count - from)
-      output.append(UnsafeRawBufferPointer(start: base + from, count: plain))
-      from += plain
-      if from < utf8.count {
-        appendEscape(utf8[from], to: output)
-        from += 1
-      }
-    }
+    _ = appendChecked(utf8, to: output)
   }
-  private static func appendEscape(_ byte: UInt8, to output: OutputBuffer) {
-    switch byte {
-    case UInt8(ascii: "\""): output.append("\\\"")
-    case UInt8(ascii: "\\"): output.append("\\\\")
-    case 0x08: output.append("\\b")
-    case 0x09: output.append("\\t")
-    case 0x0A: output.append("\\n")
-    case 0x0C: output.append("\\f")
-    case 0x0D: output.append("\\r")
-    default:
-      output.append("\\u00")
-      output.append(hexDigit(byte >> 4))
-      output.append(hexDigit(byte & 15))
+
+  /// Appends the inside of a JSON string up to the first byte that is not UTF-8; returns that byte's offset, or the
+  /// count when there is none.
+  static func appendChecked(_ utf8: UnsafeRawBufferPointer, to output: OutputBuffer) -> Int {
+    var done = 0
+    // Long texts go in pieces, so that the room for the worst case stays small.
+    while done < utf8.count {
+      let piece = min(utf8.count - done, 64 << 10)
+      let good = appendPiece(UnsafeRawBufferPointer(rebasing: utf8[done..<done + piece]), to: output)
+      done += good
+      // A piece may end in the middle of a sequence of up to four bytes; then the next piece starts with it.
+      let mayBeCut = done + (piece - good) < utf8.count && piece - good < 4
+      if good < piece, !mayBeCut { return done }
     }
+    return done
+  }
+  private static func appendPiece(_ piece: UnsafeRawBufferPointer, to output: OutputBuffer) -> Int {
+    guard let base = piece.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+    var good = 0
+    output.withSpare(minimum: piece.count * 6 + 32) { room in
+      guard let out = room.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+      return nebula_json_escape(out, base, piece.count, &good)
+    }
+    return good
   }
 }
 

@@ -1,15 +1,41 @@
 /// A growable run of bytes with one owner: what encoders append to and codecs write into. Not Sendable, no locks.
 public final class OutputBuffer {
-  @usableFromInline var base: UnsafeMutablePointer<UInt8>
-  @usableFromInline var used = 0
-  @usableFromInline var capacity: Int
+  /// Behind a pointer, so that the many small appends pay no exclusivity check of a stored property.
+  @usableFromInline struct State {
+    @usableFromInline var base: UnsafeMutablePointer<UInt8>
+    @usableFromInline var used: Int
+    @usableFromInline var capacity: Int
+    @inlinable init(base: UnsafeMutablePointer<UInt8>, used: Int, capacity: Int) {
+      self.base = base
+      self.used = used
+      self.capacity = capacity
+    }
+  }
+  @usableFromInline let state: UnsafeMutablePointer<State>
 
   /// Makes an empty buffer with room for `capacity` bytes.
   public init(capacity: Int = 4096) {
-    self.capacity = max(capacity, 64)
-    base = .allocate(capacity: self.capacity)
+    let capacity = max(capacity, 64)
+    state = .allocate(capacity: 1)
+    state.initialize(to: State(base: .allocate(capacity: capacity), used: 0, capacity: capacity))
   }
-  deinit { base.deallocate() }
+  deinit {
+    base.deallocate()
+    state.deallocate()
+  }
+
+  @usableFromInline var base: UnsafeMutablePointer<UInt8> {
+    @inlinable get { state.pointee.base }
+    @inlinable set { state.pointee.base = newValue }
+  }
+  @usableFromInline var used: Int {
+    @inlinable get { state.pointee.used }
+    @inlinable set { state.pointee.used = newValue }
+  }
+  @usableFromInline var capacity: Int {
+    @inlinable get { state.pointee.capacity }
+    @inlinable set { state.pointee.capacity = newValue }
+  }
 
   /// How many bytes there are.
   @inlinable public var count: Int { used }

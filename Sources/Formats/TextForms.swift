@@ -28,7 +28,8 @@ extension OutputBuffer {
       for from in stride(from: 0, to: bytes.count, by: 3) {
         let left = bytes.count - from
         let group =
-          UInt32(bytes[from]) << 16 | (left > 1 ? UInt32(bytes[from + 1]) << 8 : 0) | (left > 2 ? UInt32(bytes[from + 2]) : 0)
+          UInt32(bytes[from]) << 16 | (left > 1 ? UInt32(bytes[from + 1]) << 8 : 0)
+          | (left > 2 ? UInt32(bytes[from + 2]) : 0)
         room[out] = letters[Int(group >> 18)]
         room[out + 1] = letters[Int(group >> 12 & 63)]
         room[out + 2] = left > 1 ? letters[Int(group >> 6 & 63)] : UInt8(ascii: "=")

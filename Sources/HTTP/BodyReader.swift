@@ -39,7 +39,9 @@ struct BodyReader: ~Copyable {
     switch body {
     case .none: return 0
     case .bytes(let bytes):
-      bytes.withUnsafeBytes { slice.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[position..<position + wanted])) }
+      bytes.withUnsafeBytes {
+        slice.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[position..<position + wanted]))
+      }
       position += wanted
       return wanted
     case .shared(let bytes):

@@ -43,17 +43,25 @@ public let httpErrors: [ErrorSpecification] = [
   .init(.httpBadRequest, "A request can't be sent as it is.", remedy: "See the message."),
   .init(.httpInsecure, "Plain http is accepted to loopback addresses only.", remedy: "Write https://."),
   .init(.httpNotResolved, "A host's name has no address.", remedy: "Check the name, the DNS and the proxy variables."),
-  .init(.httpRefused, "Nobody accepts the connection.", remedy: "Check host, port, firewall and that the service runs."),
-  .init(.httpConnectTimeout, "A connection was not made in time.", remedy: "Check the firewall and the proxy variables."),
+  .init(
+    .httpRefused, "Nobody accepts the connection.", remedy: "Check host, port, firewall and that the service runs."),
+  .init(
+    .httpConnectTimeout, "A connection was not made in time.", remedy: "Check the firewall and the proxy variables."),
   .init(
     .httpTLS, "The other side's certificate or TLS was not accepted.",
     remedy: "Install its certificate authority, or name a CA file."),
-  .init(.httpTimeout, "No complete answer came in time.", remedy: "It is tried again; look at the network if it stays."),
+  .init(
+    .httpTimeout, "No complete answer came in time.", remedy: "It is tried again; look at the network if it stays."),
   .init(
     .httpConnectionLost, "The connection ended before the answer was complete.",
     remedy: "It is tried again; look at the network if it stays."),
   .init(.httpTooLarge, "An answer is larger than it may be.", remedy: "Check that the address is the right service."),
   .init(.httpBodyUnreadable, "A file to be sent can't be read whole.", remedy: "Check the file and its disk."),
   .init(.httpClosed, "The client was shut down.", remedy: "Nothing: the program is ending."),
+  .init(
+    .jsonMalformed, "An answer is not the JSON that it should be.",
+    remedy: "Check that the address is the right service, and that no proxy changes answers."),
+  .init(.cryptoFailed, "OpenSSL or a file refused an encryption.", remedy: "See the message."),
+  .init(.cryptoBadKey, "A key can't be read, or is of the wrong kind.", remedy: "See the message."),
   .init(.httpFailed, "A transfer failed for another reason.", remedy: "See the message."),
 ]

@@ -55,7 +55,9 @@ public struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     return nil
   }
 
-  private func printable(_ name: String) -> String { String(name.unicodeScalars.map { $0.isASCII && $0.value > 32 ? Character($0) : "?" }) }
+  private func printable(_ name: String) -> String {
+    String(name.unicodeScalars.map { $0.isASCII && $0.value > 32 ? Character($0) : "?" })
+  }
 
   private static func isToken(_ byte: UInt8) -> Bool {
     switch byte {

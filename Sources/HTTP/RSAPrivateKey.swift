@@ -1,8 +1,9 @@
 internal import COpenSSL
 public import NebulaCore
 
+// OpenSSL's key is not changed after init; what it caches inside has OpenSSL's own lock.
 /// An RSA key that signs. Never shown: it has no description of its own content.
-public final class RSAPrivateKey: @unchecked Sendable {  // OpenSSL's key is not changed after init; its lock is OpenSSL's
+public final class RSAPrivateKey: @unchecked Sendable {
   private let key: OpaquePointer
 
   /// Reads a key in PEM or DER: PKCS#8, also encrypted with `passphrase`, or PKCS#1.

@@ -20,7 +20,8 @@ public struct HTTPDate: Sendable, Hashable {
       let month = Self.months.firstIndex(of: String(parts[2])), let hour = Int(parts[4]), let minute = Int(parts[5]),
       let second = Int(parts[6]), (1...31).contains(day), (1601...9999).contains(year)
     else { return nil }
-    seconds = CivilDate(year: year, month: month + 1, day: day).daysSince1970 * 86_400 + hour * 3600 + minute * 60 + second
+    seconds =
+      CivilDate(year: year, month: month + 1, day: day).daysSince1970 * 86_400 + hour * 3600 + minute * 60 + second
   }
 
   /// The moment so many seconds after 1970.

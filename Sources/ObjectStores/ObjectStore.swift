@@ -82,7 +82,9 @@ public struct StoredObject: Sendable, Hashable {
   /// Whether it is proven to be what `upload` would have written. `etag` is what the store would call the content.
   func isProvenEqual(to upload: ObjectUpload, etag expected: String? = nil) -> Bool {
     guard size == upload.size else { return false }
-    if let name = upload.checksumMetadata, let ours = upload.metadata[name] { return metadata[name.lowercased()] == ours }
+    if let name = upload.checksumMetadata, let ours = upload.metadata[name] {
+      return metadata[name.lowercased()] == ours
+    }
     if let ours = upload.contentMD5, let theirs = contentMD5 { return ours == theirs }
     if let expected, let etag { return expected == etag }
     return false

@@ -30,9 +30,11 @@ public let objectStoreErrors: [ErrorSpecification] = [
   .init(
     .objectsExists, "An object of that name is there and is not ours.",
     remedy: "Find out who else writes there; it is never replaced."),
-  .init(.objectsNoContainer, "The bucket, container or folder is not there.", remedy: "Create it, or correct its name."),
+  .init(
+    .objectsNoContainer, "The bucket, container or folder is not there.", remedy: "Create it, or correct its name."),
   .init(.objectsBadName, "A key or metadata that the store can't hold.", remedy: "Change the name."),
-  .init(.objectsUnavailable, "A store is busy or broken.", remedy: "It is tried again; look at its status if it stays."),
+  .init(
+    .objectsUnavailable, "A store is busy or broken.", remedy: "It is tried again; look at its status if it stays."),
   .init(.objectsRefused, "A store refused a request.", remedy: "See the message."),
   .init(.objectsCorrupt, "A store's answer contradicts what was sent.", remedy: "Report it; nothing was published."),
   .init(.objectsNotSupported, "This store, opened this way, can't do that.", remedy: "See the message."),
@@ -64,7 +66,9 @@ struct Refusal {
   }
 
   var expired: NebulaError {
-    error(.credentialsExpired, "Get new credentials; if new ones are refused too, check the clock.", disposition: .reconnect)
+    error(
+      .credentialsExpired, "Get new credentials; if new ones are refused too, check the clock.", disposition: .reconnect
+    )
   }
   var denied: NebulaError { error(.objectsDenied, "Check the credentials and grant them the right to write there.") }
   var noContainer: NebulaError { error(.objectsNoContainer, "Create it, or correct its name and region.") }

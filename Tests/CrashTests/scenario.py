@@ -21,7 +21,8 @@ class MongoToSnowflake:
         self.rate = rate
 
     def change(self) -> None:
-        """Starts changing the collection."""
+        """Starts changing the collection, and ends what a failed test before left running."""
+        self.stop_changing()
         self.stack.mongo({"sandboxWorkload": self.namespace, "seed": self.seed + 1, "rate": self.rate, "mixedIds": True})
 
     def stop_changing(self) -> None:

@@ -15,11 +15,8 @@ def test_a_zombie_wakes_and_writes_nothing(stack, point):
     zombie = scenario.start(stop_at=f"{point}:2")
     wait_until(lambda: stopped(zombie.process.pid), 60, "the stop", zombie)
     # The stalled process lives, so its lease has to run out first.
-    heir = scenario.start()
-    wait_until(lambda: scenario.rows() > 1500 or not heir.is_running, 120, "the heir's rows")
-    if not heir.is_running:  # refused while the lease ran
-        heir = scenario.start()
-        wait_until(lambda: scenario.rows() > 1500, 120, "the heir's rows", heir)
+    heir = wait_until(lambda: took_over(scenario), 60, "the takeover")
+    wait_until(lambda: scenario.rows() > 1500, 120, "the heir's rows", heir)
     zombie.signal(signal.SIGCONT)
     code = zombie.wait(90)
     assert code != 0, "the zombie must not think that all went well"
@@ -27,6 +24,16 @@ def test_a_zombie_wakes_and_writes_nothing(stack, point):
     heir.signal(signal.SIGTERM)
     assert heir.wait(60) == 0, heir.output[-3000:]
     scenario.must_be_equal()
+
+
+def took_over(scenario: MongoToSnowflake):
+    """A new process that got the lease, or None when it was refused."""
+    heir = scenario.start()
+    wait_until(lambda: scenario.last_point or not heir.is_running, 60, "a first named point or a refusal")
+    if heir.is_running:
+        return heir
+    assert "state.locked" in heir.output
+    return None
 
 
 def stopped(pid: int) -> bool:

@@ -54,7 +54,7 @@ struct FileFollowTests {
       try? FileManager.default.moveItem(atPath: path, toPath: "\(scratch.input)/a.jsonl.1")
       _ = try? scratch.write("a.jsonl", "3\n")
     }
-    let options: KeyValuePairs = ["path": "\(scratch.input)/\(pattern)", "follow": "true", "format": "jsonl"]
+    let options: Properties = ["path": "\(scratch.input)/\(pattern)", "follow": "true", "format": "jsonl"]
     let got = try await batches(makeSource(testContext(scratch, clock: clock), options), until: 3)
     #expect(got.records == ["1", "2", "3"])
     for (count, position) in got.marks where count > 0 {

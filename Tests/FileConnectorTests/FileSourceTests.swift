@@ -37,7 +37,7 @@ struct FileSourceTests {
   func longLines(buffer: Int) async throws {
     let long = "\"" + String(repeating: "y", count: 50_000) + "\""
     let file = try scratch.write("a.jsonl", "1\n\(long)\n2\n\(long)")
-    let options: KeyValuePairs = ["path": file, "max_line_bytes": "1000", "batch_bytes": "\(buffer)"]
+    let options: Properties = ["path": file, "max_line_bytes": "1000", "batch_bytes": "\(buffer)"]
     let got = try await read(makeSource(testContext(scratch, budget: 1 << 20), options))
     #expect(got.records == ["1", "2"])
     #expect(got.rejected.map(\.error.place?.line) == [2, 4])
@@ -80,7 +80,7 @@ struct FileSourceTests {
       "a.csv", "i;n;b;d;t;j\n1;1.5;true;2024-02-29;2024-01-01T00:00:00Z;{}\n;;;;;\nx;1;true;2024-01-01;2024-01-01 00:00:00;1\n"
         + "1;NaN;true;2024-01-01;2024-01-01 00:00:00;1\n1;1;yes;2024-01-01;2024-01-01 00:00:00;1\n"
         + "1;1;true;2023-02-29;2024-01-01 00:00:00;1\n1;1;true;2024-01-01;noon;1\n1;1;true;2024-01-01;2024-01-01 00:00:00;{\n")
-    var properties = Properties(["path": file, "delimiter": ";"])
+    var properties: Properties = ["path": file, "delimiter": ";"]
     let types = ["i": "integer", "n": "number", "b": "boolean", "d": "date", "t": "timestamp", "j": "json"]
     properties["columns"] = .map(
       types.map { .init(name: $0.key, value: .scalar($0.value, at: .init(path: "columns"))) }, at: .init(path: "columns"))
@@ -148,7 +148,7 @@ struct FileSourceTests {
         codec == .none ? Array(text.utf8) : try compressed(String(text[..<half]), codec) + compressed(String(text[half...]), codec)
       try scratch.write("f\(file).\(kind)", bytes)
     }
-    let options: KeyValuePairs = ["path": scratch.input, "batch_bytes": "\(size)"]
+    let options: Properties = ["path": scratch.input, "batch_bytes": "\(size)"]
     let whole = try await read(makeSource(testContext(scratch), options))
     #expect(whole.records.count == 117)
     #expect(whole.rejected.count == 3)
@@ -189,7 +189,7 @@ struct FileSourceTests {
   func changed() async throws {
     let text = (0..<50).map { "{\"n\":\($0)}\n" }.joined()
     let file = try scratch.write("a.jsonl", text)
-    let options: KeyValuePairs = ["path": file, "batch_bytes": "100"]
+    let options: Properties = ["path": file, "batch_bytes": "100"]
     let whole = try await read(makeSource(testContext(scratch), options))
     let position = whole.marks[3].position
     for other in [String(text.prefix(20)), text.replacingOccurrences(of: "{\"n\":1}", with: "{\"n\":9}")] {
@@ -251,7 +251,7 @@ struct FileSourceTests {
   @Test(
     "what can't be meant is refused", arguments: [("delimiter", "ab"), ("quote", ","), ("format", "xml"), ("max_line_bytes", "0")])
   func options(name: String, value: String) throws {
-    var properties = Properties(["path": "x", "delimiter": ","])
+    var properties: Properties = ["path": "x", "delimiter": ","]
     properties[name] = .scalar(value, at: .init(path: name))
     let make = try #require(Connector.fileSource.makeSource)
     #expect(throws: NebulaError.self) { try make(properties, testContext(scratch)) }

@@ -40,8 +40,8 @@ final class Scratch: Sendable {
     let all = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
     return all.filter { path in
       var isFolder: ObjCBool = false
-      FileManager.default.fileExists(atPath: "\(folder)/\(path)", isDirectory: &isFolder)
-      return !isFolder.boolValue && !path.hasPrefix("_")
+      return FileManager.default.fileExists(atPath: "\(folder)/\(path)", isDirectory: &isFolder)
+        && !isFolder.boolValue && !path.hasPrefix("_")
     }.sorted()
   }
 
@@ -109,15 +109,15 @@ func testContext(
     paths: Paths(state: "\(scratch.path)/state", spool: "\(scratch.path)/spool"), crash: crash)
 }
 
-func makeSource(_ context: ConnectorContext, _ properties: KeyValuePairs<String, String>) throws -> any Source {
+func makeSource(_ context: ConnectorContext, _ properties: Properties) throws -> any Source {
   let make = try #require(Connector.fileSource.makeSource)
-  return try make(Properties(properties), context)
+  return try make(properties, context)
 }
 func makeDestination(
-  _ context: ConnectorContext, _ properties: KeyValuePairs<String, String>
+  _ context: ConnectorContext, _ properties: Properties
 ) throws -> any Destination {
   let make = try #require(Connector.fileDestination.makeDestination)
-  return try make(Properties(properties), context)
+  return try make(properties, context)
 }
 
 /// What a stream gave: records with the position behind each batch.

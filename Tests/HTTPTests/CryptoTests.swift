@@ -53,7 +53,9 @@ import Testing
     let vectors = try Self.vectors()
     #expect(vectors.count == 8)
     for vector in vectors {
-      func hex(_ name: String) throws -> [UInt8] { try #require(vector[name]?.string.flatMap { Crypto.bytes(hex: $0) }) }
+      func hex(_ name: String) throws -> [UInt8] {
+        try #require(vector[name]?.string.flatMap { Crypto.bytes(hex: $0) })
+      }
       let master = try #require(vector["queryStageMasterKey"]?.string.flatMap { Crypto.bytes(base64: $0) })
       let key = try hex("fileKey_hex")
       let iv = try hex("iv_hex")
@@ -78,7 +80,9 @@ import Testing
       for start in stride(from: 0, to: size == 15 ? 3000 : plain.count, by: size) {
         try plain[start..<min(start + size, plain.count)].withUnsafeBytes { try cipher.update($0, into: &output) }
       }
-      if size == 15 { #expect(output.elementsEqual(whole.prefix(output.count)) && output.count > 2900) } else {
+      if size == 15 {
+        #expect(output.elementsEqual(whole.prefix(output.count)) && output.count > 2900)
+      } else {
         try cipher.finish(into: &output)
         #expect(output == whole)
       }

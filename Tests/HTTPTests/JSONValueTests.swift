@@ -5,9 +5,16 @@ import Testing
 
 @Suite struct JSONValueTests {
   @Test func reads() throws {
-    let value = try JSONValue(parsing: #" {"b":[1,-0,9223372036854775807,9223372036854775808,1.50,1e3,null,true,false],"a":"\u00e9\ud83d\ude00\n\/","a":2} "#)
+    let value = try JSONValue(
+      parsing:
+        #" {"b":[1,-0,9223372036854775807,9223372036854775808,1.50,1e3,null,true,false],"a":"\u00e9\ud83d\ude00\n\/","a":2} "#
+    )
     #expect(value.object?.map(\.name) == ["b", "a", "a"])
-    #expect(value["b"]?.array == [1, 0, 9_223_372_036_854_775_807, .decimal("9223372036854775808"), .decimal("1.50"), .decimal("1e3"), nil, true, false])
+    #expect(
+      value["b"]?.array == [
+        1, 0, 9_223_372_036_854_775_807, .decimal("9223372036854775808"), .decimal("1.50"), .decimal("1e3"), nil, true,
+        false,
+      ])
     #expect(value["a"] == 2)
     #expect(value.object?[1].value == "é😀\n/")
     #expect(value["b"]?[6]?.isNull == true && value["b"]?[99] == nil && value["c"] == nil && value[0] == nil)

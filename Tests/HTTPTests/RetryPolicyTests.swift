@@ -40,7 +40,8 @@ import Testing
   @Test func retryAfterIsReadAsSecondsAndAsDate() {
     func read(_ headers: HTTPHeaders) -> Duration? { HTTPResponse(status: 503, headers: headers).retryAfter }
     #expect(read(["retry-after": "3"]) == .seconds(3))
-    #expect(read(["Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT", "Date": "Sun, 06 Nov 1994 08:49:30 GMT"]) == .seconds(7))
+    #expect(
+      read(["Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT", "Date": "Sun, 06 Nov 1994 08:49:30 GMT"]) == .seconds(7))
     #expect(read(["Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT", "Date": "Mon, 07 Nov 1994 08:49:30 GMT"]) == .zero)
     #expect(read(["Retry-After": "soon"]) == nil && read(["Retry-After": "-1"]) == nil && read([:]) == nil)
     #expect(HTTPDate("Sun, 06 Nov 1994 08:49:37 GMT")?.seconds == 784_111_777)
@@ -51,7 +52,8 @@ import Testing
     calendar.timeZone = try #require(TimeZone(identifier: "UTC"))
     for day in stride(from: -100_000, to: 1_000_000, by: 997) {
       let date = CivilDate(daysSince1970: day)
-      let parts = calendar.dateComponents([.year, .month, .day], from: Date(timeIntervalSince1970: Double(day) * 86_400))
+      let parts = calendar.dateComponents(
+        [.year, .month, .day], from: Date(timeIntervalSince1970: Double(day) * 86_400))
       if day > -140_000 { #expect(parts.year == date.year && parts.month == date.month && parts.day == date.day) }
       #expect(date.daysSince1970 == day)
     }

@@ -21,15 +21,6 @@ import Testing
     #expect(try await self.findings(standin.uri).contains { $0.summary == "shop.orders exists" })
   }
 
-  @Test func aViewIsRefused() async throws {
-    let standin = try Standin()
-    defer { standin.stop() }
-    try standin.insert(0..<1)
-    try standin.run(#"{"create": "shown", "viewOn": "orders", "pipeline": []}"#)
-    let last = try await findings(standin.uri) { $0.collection = "shown" }.last
-    #expect(last?.error?.code == "mongo.not_readable")
-  }
-
   @Test func wrongCredentialsAreNamed() async throws {
     let standin = try Standin(login: ("reader", "right"), options: "")
     defer { standin.stop() }
@@ -44,7 +35,8 @@ import Testing
   @Test func missingRightsAreNamed() async throws {
     let standin = try Standin()
     defer { standin.stop() }
-    try standin.faults(#"{"command": "changeStream", "code": 13, "message": "not authorized on shop to execute command"}"#)
+    try standin.faults(
+      #"{"command": "changeStream", "code": 13, "message": "not authorized on shop to execute command"}"#)
     let error = try await findings(standin.uri).last?.error
     #expect(error?.code == "mongo.not_permitted" && error?.remedy.contains("changeStream") == true)
   }
@@ -56,14 +48,23 @@ import Testing
     #expect(try await findings(standin.uri).last?.error?.code == "mongo.not_a_replica_set")
   }
 
+  @Test func anOldServerIsNamed() async throws {
+    let standin = try Standin("--wire", "7")
+    defer { standin.stop() }
+    #expect(try await findings(standin.uri).last?.error?.code == "mongo.server_too_old")
+    let error = await #expect(throws: NebulaError.self) { try await read(source(standin)) }
+    #expect(error?.code == "mongo.server_too_old")
+  }
+
   @Test func unreachableAndUnknownHostsAreNamed() async throws {
     for host in ["127.0.0.1:1", "no-such-host.invalid:27017"] {
-      let error = try await findings("mongodb://me:s3cret@\(host)/?replicaSet=rs0&serverSelectionTimeoutMS=600").last?.error
+      let error = try await findings("mongodb://me:s3cret@\(host)/?replicaSet=rs0&serverSelectionTimeoutMS=600").last?
+        .error
       #expect(error?.code == "mongo.unreachable", "\(String(describing: error))")
       #expect(error?.message.contains(host.split(separator: ":")[0]) == true)
       #expect(error?.description.contains("s3cret") == false)
     }
-    let error = try await findings("mongodb+srv://me:s3cret@no-such-host.invalid/").last?.error
+    let error = try await findings("mongodb+srv://me:s3cret@db.no-such-host.invalid/").last?.error
     #expect(error?.code == "mongo.unreachable" && error?.description.contains("s3cret") == false)
   }
 

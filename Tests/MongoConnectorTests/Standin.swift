@@ -4,8 +4,7 @@ import NebulaFormats
 
 @testable import MongoConnector
 
-/// The stand-in as a child process. It ends with `stop`, with the last reference, and with this process: the shell
-/// around it waits for the end of its standard input.
+/// The stand-in as a child process. It ends with `stop`, with the last reference, and with this process.
 final class Standin {
   let uri: String
   private let process = Process()
@@ -16,12 +15,17 @@ final class Standin {
     .deletingLastPathComponent()
 
   init(_ arguments: String..., login: (user: String, password: String)? = nil, options: String = "") throws {
-    process.executableURL = URL(filePath: "/bin/sh")
+    process.executableURL = Self.root.appending(path: ".venv/bin/python")
     process.currentDirectoryURL = Self.root
-    let guardian = #""$@" & child=$!; cat >/dev/null; kill $child 2>/dev/null; wait $child"#
+    // It dies with this process: its standard input ends then.
+    let guardian = """
+      import os, runpy, sys, threading
+      threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+      sys.argv[0] = "Sandbox.mongo"
+      runpy.run_module("Sandbox.mongo", run_name="__main__", alter_sys=True)
+      """
     process.arguments =
-      ["-c", guardian, "sh", Self.root.path + "/.venv/bin/python", "-m", "Sandbox.mongo"] + arguments
-      + (login.map { ["--user", $0.user, "--password", $0.password] } ?? [])
+      ["-c", guardian] + arguments + (login.map { ["--user", $0.user, "--password", $0.password] } ?? [])
     let output = Pipe()
     process.standardInput = input
     process.standardOutput = output
@@ -36,7 +40,9 @@ final class Standin {
   deinit { stop() }
 
   func stop() {
-    try? input.fileHandleForWriting.close()
+    // Not by closing its input, of which another child may hold a copy, nor by a signal that the child, which has
+    // this thread's mask, may block.
+    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
     process.waitUntilExit()
   }
 
@@ -128,7 +134,8 @@ func context(
   _ mode: RunMode = .continuous, log: Lines? = nil, budget: Int = 64 << 20, crash: CrashPoints = .none
 ) -> ConnectorContext {
   ConnectorContext(
-    pipeline: "test", mode: mode, clock: .real, log: log.map { lines in Logger { _, line in lines.add(line) } } ?? .silent,
+    pipeline: "test", mode: mode, clock: .real,
+    log: log.map { lines in Logger { _, line in lines.add(line) } } ?? .silent,
     budget: MemoryBudget(bytes: budget), deadLetters: NoDeadLetters(), paths: Paths(state: "/tmp", spool: "/tmp"),
     crash: crash)
 }

@@ -82,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with LOCK:
             barrier = BARRIERS.setdefault(self.path, threading.Barrier(int(parts[0])))
         try:
-            barrier.wait(20)
+            barrier.wait(90)
         except threading.BrokenBarrierError:
             return self.answer(500, b"not together")
         self.answer(200, b"together")

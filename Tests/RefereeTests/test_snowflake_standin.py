@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import random
 import threading
 import time
 import uuid
@@ -783,6 +784,16 @@ class TestCopy:
         assert row[1:4] == ("PARTIALLY_LOADED", 2, 1) and row[5] == 1
         assert run(f"SELECT COUNT(*) FROM {table}") == [(1,)]
 
+    def test_not_a_number_is_not_json(self, run, put, stage):
+        table = name()
+        run(f"CREATE TABLE {table} (V VARIANT)")
+        put("n.json", '{"a":"NaN"}\n'), put("bad.json", '{"a":NaN}\n')
+        copy = f"COPY INTO {table} FROM @{stage} FILES = ('{{}}') FILE_FORMAT = (TYPE = JSON)"
+        assert run(copy.format("n.json"))[0][1] == "LOADED"
+        with pytest.raises(Error) as found:
+            run(copy.format("bad.json"))
+        assert found.value.errno == 100069
+
     CSV = "FILE_FORMAT = (TYPE = CSV FIELD_OPTIONALLY_ENCLOSED_BY = '\"' ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () {})"
 
     def test_csv(self, run, put, stage):
@@ -889,6 +900,96 @@ class TestControl:
         run(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")
         bare.rows(f"INSERT INTO {fence} VALUES ('zombie', 0)"), bare.rows("COMMIT")
         assert sorted(run(f"SELECT P, G FROM {fence}")) == [("p", 0), ("zombie", 0)]
+
+
+# --- many writers, many deaths
+
+def test_random_writers_commit_each_epoch_once(standin, run):
+    """Six writers fence, COPY, write a ledger row and commit, while sessions vanish, close and are aborted:
+    whoever was told that COMMIT succeeded finds the epoch, whole and once."""
+    count, rows = 40, 50
+    fence, ledger, table, stage = name("F"), name("L"), name("T"), name("S")
+    for sql in (f"CREATE TABLE {fence} (G INT)", f"INSERT INTO {fence} VALUES (0)", f"CREATE TABLE {ledger} (E VARCHAR)",
+                f"CREATE TABLE {table} (V VARIANT)", f"CREATE STAGE {stage}"):
+        run(sql)
+    standin.control("stage", {"stage": f"DB.SCH.{stage}", "location": "LOCAL_FS"})
+    folder = standin.bare().query(f"PUT file:///x @{stage}")["data"]["stageInfo"]["location"]
+    for i in range(count):
+        with open(f"{folder}/{i}.json", "w") as file:
+            file.writelines(f'{{"i":{i},"j":{j}}}\n' for j in range(rows))
+    done, told, refused, lock, stop = set(), [], set(), threading.Lock(), threading.Event()
+
+    def epoch(i, bare, seed):
+        for sql in ("BEGIN", f"UPDATE {fence} SET G = G + 1", f"SELECT COUNT(*) FROM {ledger} WHERE E = '{i}'",
+                    f"COPY INTO {table} FROM @{stage} FILES = ('{i}.json') FILE_FORMAT = (TYPE = JSON)",
+                    f"INSERT INTO {ledger} SELECT '{i}' FROM {fence}", "COMMIT"):
+            dice = seed.random()
+            if dice < 0.03:
+                return                                       # vanishes; the transaction stays
+            if dice < 0.05:
+                bare.post("/session?delete=true", token=bare.token)
+                return
+            if dice < 0.08:
+                for transaction in standin.control("transactions")["transactions"][:1]:
+                    standin.control("abort-transaction", {"id": transaction["id"]})
+            answer = bare.query(sql)
+            if not answer["success"]:
+                refused.add(answer["code"])
+                return bare.query("ROLLBACK")
+            if sql.startswith("SELECT") and answer["data"]["rowset"] != [["0"]]:
+                done.add(i)
+                return bare.query("ROLLBACK")
+        with lock:
+            told.append(i)
+            done.add(i)
+
+    def writer(seed):
+        seed = random.Random(seed)
+        while left := [i for i in range(count) if i not in done]:
+            epoch(seed.choice(left), standin.bare(), seed)
+
+    def reaper():
+        while not stop.wait(0.2):
+            standin.control("age-transactions", {"seconds": 400})
+
+    reaping = in_thread(reaper)
+    try:
+        for wait in [in_thread(lambda s=s: writer(s)) for s in range(6)]:
+            wait(120)
+    finally:
+        stop.set()
+        reaping()
+    for transaction in standin.control("transactions")["transactions"]:
+        standin.control("abort-transaction", {"id": transaction["id"]})
+    assert refused <= {"000665", "000604", "390111"}
+    assert run(f"SELECT COUNT(*), COUNT(DISTINCT E) FROM {ledger}") == [(count, count)]
+    assert len(told) == len(set(told)) and set(told) <= {int(e) for (e,) in run(f"SELECT E FROM {ledger}")}
+    assert run(f"SELECT COUNT(*), COUNT(DISTINCT V:i::INT * 1000 + V:j::INT) FROM {table}") == [(count * rows, count * rows)]
+    assert run(f"SELECT G FROM {fence}") == [(count,)]
+
+
+def test_commit_and_abort_exclude_each_other():
+    """An idle holder is aborted for its waiter, but not while it commits; what was aborted can't commit."""
+    import sys
+    import types
+    sys.path.insert(0, str(ROOT))
+    from Sandbox.snowflake.errors import SnowflakeError
+    from Sandbox.snowflake.settings import Settings
+    from Sandbox.snowflake.transactions import Transactions
+    transactions, ended = Transactions(Settings()), []
+    transactions.abort = ended.append
+    query = types.SimpleNamespace(session=types.SimpleNamespace(parameter=lambda name: 1), canceled=False, id="q", status="")
+    holder, waiter = transactions.begin(None), transactions.begin(None)
+    transactions.lock(holder, 1, "FENCE", query)
+    assert transactions.claim(holder, "committing", lambda: None)
+    holder.last_used = 0
+    with pytest.raises(SnowflakeError) as found:
+        transactions.lock(waiter, 1, "FENCE", query)
+    assert found.value.code == "000625" and not ended
+    assert not transactions.claim(holder, "aborted", lambda: None)
+    assert transactions.claim(waiter, "aborted", lambda: None)
+    with pytest.raises(SnowflakeError):
+        transactions.committing(waiter)
 
 
 # --- death of the stand-in itself

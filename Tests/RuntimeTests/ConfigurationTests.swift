@@ -7,7 +7,9 @@ import Testing
 private struct NoSource: Source {
   var traits: SourceTraits { SourceTraits() }
   func check() async throws -> [Finding] { [] }
-  func open(from position: Position?, through: Position?) async throws -> sending any RecordStream { throw CancellationError() }
+  func open(from position: Position?, through: Position?) async throws -> sending any RecordStream {
+    throw CancellationError()
+  }
   func acknowledge(through position: DurablePosition) async throws {}
   func close() async {}
 }
@@ -34,7 +36,8 @@ private struct ShopOptions: ConnectorOptions {
 private let shop = Connector.source("shop", "A shop.") { (_: ShopOptions, _) in NoSource() }
 private let out = Connector(
   ConnectorSpecification(
-    name: "out", role: .destination, summary: "A folder.", properties: [Field<ShopOptions>("path", \.database, required: true, identity: true, "Where to.").specification]))
+    name: "out", role: .destination, summary: "A folder.",
+    properties: [Field<ShopOptions>("path", \.database, required: true, identity: true, "Where to.").specification]))
 
 @Suite struct ConfigurationTests {
   let registry: ConnectorRegistry
@@ -55,7 +58,9 @@ private let out = Connector(
     do {
       _ = try load(request)
       return []
-    } catch let problems as ConfigurationProblems { return problems.errors.map(\.description) } catch { return ["\(error)"] }
+    } catch let problems as ConfigurationProblems { return problems.errors.map(\.description) } catch {
+      return ["\(error)"]
+    }
   }
 
   static let good = """
@@ -68,11 +73,12 @@ private let out = Connector(
     """
 
   @Test func aWholeFile() throws {
-    let text = Self.good + """
-      pipeline: { epoch_records: 5_000, epoch_bytes: 16MiB, epoch_age: 250ms, max_in_flight_bytes: 32MiB, max_rejected: 0,
-        retry_for: 2m, idle_checkpoint_interval: 1s, shutdown_deadline: 5s }
-      state: /var/lib/orders
-      """
+    let text =
+      Self.good + """
+        pipeline: { epoch_records: 5_000, epoch_bytes: 16MiB, epoch_age: 250ms, max_in_flight_bytes: 32MiB, max_rejected: 0,
+          retry_for: 2m, idle_checkpoint_interval: 1s, shutdown_deadline: 5s }
+        state: /var/lib/orders
+        """
     let configuration = try load(request(text))
     #expect(configuration.name == "orders")
     #expect(configuration.source.connector.specification.name == "shop")
@@ -93,7 +99,9 @@ private let out = Connector(
   }
 
   @Test func jsonIsReadToo() throws {
-    let text = #"{"name": "o\u0072ders", "source": {"type": "shop", "properties": {"uri": "a\/b", "database": "d", "collections": ["x", "y"]}},"# + "\n\t"
+    let text =
+      #"{"name": "o\u0072ders", "source": {"type": "shop", "properties": {"uri": "a\/b", "database": "d", "collections": ["x", "y"]}},"#
+      + "\n\t"
       + #""destination": {"type": "out", "properties": {"path": "/tmp"}}}"#
     let configuration = try load(request(text))
     #expect(configuration.name == "orders")
@@ -128,7 +136,7 @@ private let out = Connector(
         "config.bad_property: wait: 'soon' is not a duration such as 250ms, 30s, 15m or 2h. [p.yaml:8:11] How long to wait.",
         "config.bad_property: size: '3 elephants' is not a size such as 512KiB, 64MiB or a number of bytes. [p.yaml:9:11] How large.",
         "config.unknown_connector: No destination is called 'outt'. [p.yaml:11:9] Did you mean 'out'? Known: out.",
-        "config.unknown_property: 'pipeline' has no property 'epoch_recods'. [p.yaml:13:3] Did you mean 'epoch_records'? Known: epoch_records, epoch_bytes, epoch_age, max_in_flight_bytes, max_rejected, retry_for, idle_checkpoint_interval, shutdown_deadline.",
+        "config.unknown_property: 'pipeline' has no property 'epoch_recods'. [p.yaml:13:3] Did you mean 'epoch_records'? Known: epoch_records, epoch_bytes, epoch_age, max_in_flight_bytes, max_rejected, retry_for, idle_checkpoint_interval, shutdown_deadline, lease_duration.",
         "config.bad_property: max_rejected: 'many' is not a integer. [p.yaml:14:17] More rejected records than this stop the run; 0 stops at the first.",
         "config.unknown_property: A configuration has no key 'sinks'. [p.yaml:15:1] Known: name, source, destination, pipeline, state, plugins.",
       ])
@@ -140,7 +148,9 @@ private let out = Connector(
     ("\"a", "p.yaml:1:3"), ("? [a]\n: b", "p.yaml:1:1"), ("- a", "p.yaml:1:1"), ("a:\n\tb: 1", "p.yaml:2:1"),
   ]) func brokenTextsHaveAPlace(_ text: String, _ place: String) {
     let found = problems(request(text))
-    #expect(found.count == 1 && found[0].hasPrefix("config.syntax: ") && found[0].contains("[\(place)]"), Comment(rawValue: found.joined()))
+    #expect(
+      found.count == 1 && found[0].hasPrefix("config.syntax: ") && found[0].contains("[\(place)]"),
+      Comment(rawValue: found.joined()))
   }
 
   @Test func notUTF8IsSaidToBeNotUTF8() {
@@ -150,12 +160,17 @@ private let out = Connector(
 
   @Test func aMissingFileIsAConfigurationError() {
     let request = ConfigurationRequest(path: "gone.yaml") { _ in nil }
-    #expect(problems(request) == ["config.unreadable: The configuration gone.yaml can't be read. [gone.yaml] Check the path and its rights."])
+    #expect(
+      problems(request) == [
+        "config.unreadable: The configuration gone.yaml can't be read. [gone.yaml] Check the path and its rights."
+      ])
   }
 
   @Test func bombsAreRefused() {
     var bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-    for level in 1...9 { bomb += "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ") + "]\n" }
+    for level in 1...9 {
+      bomb += "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ") + "]\n"
+    }
     #expect(problems(request(bomb)).first?.contains("more than 20000 values") == true)
     let deep = "a: " + String(repeating: "[", count: 5000) + String(repeating: "]", count: 5000)
     #expect(problems(request(deep)).first?.contains("nested deeper than 50") == true)
@@ -166,7 +181,8 @@ private let out = Connector(
   }
 
   @Test func anchorsAndMergesWork() throws {
-    let tree = try YAMLReader.read(Array("base: &b { x: 1, y: 2 }\nv: { <<: *b, y: 3 }\nw: { <<: [*b, { z: 9 }] }".utf8), path: "p")
+    let tree = try YAMLReader.read(
+      Array("base: &b { x: 1, y: 2 }\nv: { <<: *b, y: 3 }\nw: { <<: [*b, { z: 9 }] }".utf8), path: "p")
     guard case .map(let entries, _) = tree else { return #expect(Bool(false)) }
     #expect(entries.map(\.value.canonical) == ["{x:1,y:2}", "{x:1,y:3}", "{x:1,y:2,z:9}"])
   }
@@ -182,7 +198,8 @@ private let out = Connector(
 
   @Test func theCommandLineAloneIsEnough() throws {
     var request = ConfigurationRequest(
-      environment: ["SHOP_URI": "shop://h", "SHOP_DB": "d", "SHOP_COLLECTIONS": "[a, b]", "HOME": "/home/u"]) { _ in nil }
+      environment: ["SHOP_URI": "shop://h", "SHOP_DB": "d", "SHOP_COLLECTIONS": "[a, b]", "HOME": "/home/u"]) { _ in nil
+      }
     request.source = "shop"
     request.destination = "out"
     request.overrides = ["destination.path=/tmp/o"]
@@ -196,9 +213,10 @@ private let out = Connector(
     #expect(try load(other).name != configuration.name)
     #expect(try load(request).name == configuration.name)
     request.source = nil
-    #expect(problems(request) == [
-      "config.missing_property: The source has no type. [command line] Write `source: { type: … }` or use --source. Run `nebula-swift list` for all."
-    ])
+    #expect(
+      problems(request) == [
+        "config.missing_property: The source has no type. [command line] Write `source: { type: … }` or use --source. Run `nebula-swift list` for all."
+      ])
   }
 
   @Test func overridesReachEveryPlace() throws {
@@ -229,7 +247,9 @@ private let out = Connector(
   }
 
   @Test func aMisspeltOverrideNamesItsFlag() {
-    #expect(problems(request(Self.good, ["source.databse=x"])).first?.contains("[--set source.databse] Did you mean 'database'?") == true)
+    #expect(
+      problems(request(Self.good, ["source.databse=x"])).first?.contains(
+        "[--set source.databse] Did you mean 'database'?") == true)
     #expect(problems(request(Self.good, ["sorce.database=x"])).first?.contains("Did you mean 'source'?") == true)
   }
 
@@ -264,21 +284,29 @@ private let out = Connector(
       source: { type: shop, properties: { uri: "${file:/none}", database: "${1x}", batch: "${open" } }
       destination: { type: out, properties: { path: "${ALSO_GONE}" } }
       """
-    let found = problems(request(text)).filter { $0.hasPrefix("config.unset") || $0.hasPrefix("config.unr") || $0.hasPrefix("config.syntax") }
-    #expect(found.map { $0.split(separator: " ").first { $0.hasPrefix("[") } } == ["[p.yaml:1:7]", "[p.yaml:2:42]", "[p.yaml:2:69]", "[p.yaml:2:85]", "[p.yaml:3:47]"])
+    let found = problems(request(text)).filter {
+      $0.hasPrefix("config.unset") || $0.hasPrefix("config.unr") || $0.hasPrefix("config.syntax")
+    }
+    #expect(
+      found.map { $0.split(separator: " ").first { $0.hasPrefix("[") } } == [
+        "[p.yaml:1:7]", "[p.yaml:2:42]", "[p.yaml:2:69]", "[p.yaml:2:85]", "[p.yaml:3:47]",
+      ])
     #expect(found[0].contains("The variable GONE is not set. ") && found[0].contains("${GONE:-default}"))
   }
 
   @Test func pluginsAreRefusedClearly() {
-    #expect(problems(request(Self.good + "plugins: [x.so]")) == [
-      "config.not_supported: Plugins are not supported yet. [p.yaml:6:10] Leave `plugins` out."
-    ])
+    #expect(
+      problems(request(Self.good + "plugins: [x.so]")) == [
+        "config.not_supported: Plugins are not supported yet. [p.yaml:6:10] Leave `plugins` out."
+      ])
   }
 
   @Test(arguments: ["orders", "a", "A.b_c-9", String(repeating: "x", count: 100)]) func goodNames(_ name: String) {
     #expect(PipelineName.check(name, at: .init(path: "")) == nil)
   }
-  @Test(arguments: ["", ".", "..", "-a", "a/b", "a b", "ä", "a\n", String(repeating: "x", count: 101)]) func badNames(_ name: String) {
+  @Test(arguments: ["", ".", "..", "-a", "a/b", "a b", "ä", "a\n", String(repeating: "x", count: 101)]) func badNames(
+    _ name: String
+  ) {
     #expect(PipelineName.check(name, at: .init(path: ""))?.code == .badName)
   }
 
@@ -305,9 +333,15 @@ private let out = Connector(
 
   @Test func theRedactorKnowsEveryForm() throws {
     let secret = "p@ss/wörd+\"x\"&1"
-    let redactor = Redactor(secrets: [secret, "shop://user:pl%41in@host/?sig=SiGnAtUrE", "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nQQ==\n-----END KEY-----"])
+    let redactor = Redactor(secrets: [
+      secret, "shop://user:pl%41in@host/?sig=SiGnAtUrE",
+      "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nQQ==\n-----END KEY-----",
+    ])
     let encoded = try #require(secret.addingPercentEncoding(withAllowedCharacters: .alphanumerics))
-    for form in [secret, encoded, encoded.lowercased().replacing("%c3%b6", with: "%c3%b6"), "plAin", "pl%41in", "SiGnAtUrE", "MIIEvQIBADANBgkqhkiG9w0B"] {
+    for form in [
+      secret, encoded, encoded.lowercased().replacing("%c3%b6", with: "%c3%b6"), "plAin", "pl%41in", "SiGnAtUrE",
+      "MIIEvQIBADANBgkqhkiG9w0B",
+    ] {
       #expect(redactor("before \(form) after") == "before *** after", "\(form)")
     }
     for prefix in ["", "u", "us", "use", "user:"] {

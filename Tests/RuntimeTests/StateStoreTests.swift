@@ -26,7 +26,8 @@ let orders = PipelineIdentity(
   source: "mongo", sourceIdentity: ["database": "shop", "collection": "orders"], destination: "file",
   destinationIdentity: ["path": "/out"])
 
-func holder(_ host: String = "here", boot: String = "boot-1", process: Int32 = 10, started: UInt64 = 100) -> LeaseHolder {
+func holder(_ host: String = "here", boot: String = "boot-1", process: Int32 = 10, started: UInt64 = 100) -> LeaseHolder
+{
   LeaseHolder(host: host, boot: boot, namespace: "pid:[1]", process: process, started: started, store: 1)
 }
 
@@ -102,7 +103,9 @@ func receipt(_ intent: Intent) -> CommitReceipt {
     #expect(try await store.load(lease) == expected)
     let kinds = try SQLiteStateStore.inspect(path: path)[0].history.map(\.kind)
     #expect(kinds == ["pinned", "dropped", "receipt", "intent", "intent"])
-    await expect(.fenced) { try await store.drop(from: two.id, pin: Pin(from: nil, through: two.through, done: [:]), under: lease) }
+    await expect(.fenced) {
+      try await store.drop(from: two.id, pin: Pin(from: nil, through: two.through, done: [:]), under: lease)
+    }
     for _ in 0..<2 { try await store.release(lease) }
   }
 
@@ -114,7 +117,9 @@ func receipt(_ intent: Intent) -> CommitReceipt {
     await expect(.fenced) { try await store.store(intent(id(lease, 2), after: nil), under: lease) }
     await expect(.fenced) { try await store.store(intent(id(lease, 3), after: id(lease, 2)), under: lease) }
     await expect(.fenced) { try await store.store(intent(one.id, after: one.id), under: lease) }
-    await expect(.fenced) { try await store.store(intent(EpochID(generation: 9, sequence: 1), after: one.id), under: lease) }
+    await expect(.fenced) {
+      try await store.store(intent(EpochID(generation: 9, sequence: 1), after: one.id), under: lease)
+    }
     let two = intent(id(lease, 2), after: one.id)
     try await store.store(two, under: lease)
     await expect(.fenced) { _ = try await store.store(try two.checkpoint(by: receipt(two)), under: lease) }
@@ -232,10 +237,15 @@ func receipt(_ intent: Intent) -> CommitReceipt {
     (holder(boot: "boot-0"), "here", true),  // the host was started again
     (holder("elsewhere", process: 12), "here", false),
     (holder(), "here", false),
-  ]) func onlyADeadHolderOfThisHostIsReplacedAtOnce(_ other: LeaseHolder, _ host: String, isReplaced: Bool) async throws {
+  ]) func onlyADeadHolderOfThisHostIsReplacedAtOnce(_ other: LeaseHolder, _ host: String, isReplaced: Bool) async throws
+  {
     _ = try await acquire(store(other))
     let mine = store(holder(host, process: 11), alive: [10: 100])
-    if isReplaced { #expect(try await acquire(mine).generation == 2) } else { await expect(.locked) { _ = try await acquire(mine) } }
+    if isReplaced {
+      #expect(try await acquire(mine).generation == 2)
+    } else {
+      await expect(.locked) { _ = try await acquire(mine) }
+    }
   }
 
   @Test func anotherContainersProcessIdsAreNotComparedWithOurs() async throws {
@@ -355,8 +365,12 @@ func receipt(_ intent: Intent) -> CommitReceipt {
     let store = store()
     let lease = try await acquire(store)
     try await store.store(intent(id(lease, 1), after: nil), under: lease)
-    await expect(.stateCorrupt) { try await store.withDatabase { d throws(NebulaError) in try d.run("DELETE FROM history") } }
-    await expect(.stateCorrupt) { try await store.withDatabase { d throws(NebulaError) in try d.run("UPDATE history SET kind = ''") } }
+    await expect(.stateCorrupt) {
+      try await store.withDatabase { d throws(NebulaError) in try d.run("DELETE FROM history") }
+    }
+    await expect(.stateCorrupt) {
+      try await store.withDatabase { d throws(NebulaError) in try d.run("UPDATE history SET kind = ''") }
+    }
     #expect(try SQLiteStateStore.inspect(path: path)[0].history.map(\.kind) == ["intent"])
   }
 
@@ -509,15 +523,19 @@ func receipt(_ intent: Intent) -> CommitReceipt {
     try await store.store(one, under: lease)
     let (path, copied) = (path, folder("copied.sqlite"))
     try await store.withDatabase { database throws(NebulaError) in
-      try database.run("PRAGMA cache_size = 1; BEGIN IMMEDIATE; DELETE FROM intents; UPDATE pipelines SET generation = 9")
+      try database.run(
+        "PRAGMA cache_size = 1; BEGIN IMMEDIATE; DELETE FROM intents; UPDATE pipelines SET generation = 9")
       for number in 0..<300 {
         let text = String(repeating: "x", count: 4000)
         try database.run("INSERT INTO intents VALUES ('orders', 5, \(number), '\(text)')")
       }
-      for side in ["", "-wal"] { #expect(throws: Never.self) { try FileManager.default.copyItem(atPath: path + side, toPath: copied + side) } }
+      for side in ["", "-wal"] {
+        #expect(throws: Never.self) { try FileManager.default.copyItem(atPath: path + side, toPath: copied + side) }
+      }
       try database.run("ROLLBACK")
     }
-    let restored = SQLiteStateStore(path: copied, clock: clock.timekeeper, holder: holder(process: 11), startTime: { _ in nil }, renews: false)
+    let restored = SQLiteStateStore(
+      path: copied, clock: clock.timekeeper, holder: holder(process: 11), startTime: { _ in nil }, renews: false)
     let next = try await acquire(restored)
     #expect(next.generation == 2)
     #expect(try await restored.load(next) == PipelineState(intents: [one]))

@@ -1,12 +1,22 @@
 /// A change event as a change stream gives it, in BSON, and the landing row that must come of it.
 struct Event {
   let order: Order
-  var token: String { "82" + hex(order.reference) + zeros(order.id, 16) + "2B042C0100296E5A1004" + hex(order.reference) + "04" }
+  var token: String {
+    "82" + hex(order.reference) + zeros(order.id, 16) + "2B042C0100296E5A1004" + hex(order.reference) + "04"
+  }
   var clusterSeconds: UInt32 { UInt32(1_700_000_000 + order.id / 1000) }
   var clusterIncrement: UInt32 { UInt32(order.id % 1000 + 1) }
   var operation: String { Order.operations[order.operation] }
   var updatesPart: Bool { order.operation == 1 }
-  var hasDocument: Bool { order.operation != 3 }
+  /// Deletes carry the document as it was before.
+  var isDelete: Bool { order.operation == 3 }
+  private(set) var note: String
+
+  init(_ order: Order) {
+    self.order = order
+    note = ""
+    note = order.note(order.target - bson.count)
+  }
 
   /// The event's BSON.
   var bson: [UInt8] {
@@ -17,7 +27,7 @@ struct Event {
     event.text("operationType", operation)
     event.raw(0x11, "clusterTime", bytes(UInt64(clusterSeconds) << 32 | UInt64(clusterIncrement)))
     event.raw(0x09, "wallTime", bytes(order.created))
-    if hasDocument { event.document("fullDocument", document) }
+    event.document(isDelete ? "fullDocumentBeforeChange" : "fullDocument", document)
     var namespace = Document()
     namespace.text("db", "shop")
     namespace.text("coll", "orders")
@@ -34,7 +44,6 @@ struct Event {
     document.raw(0x07, "_id", order.reference)
     document.raw(0x12, "n", bytes(Int64(order.id)))
     document.text("customer", order.customer)
-    document.text("email", order.email)
     document.text("status", order.status)
     document.raw(0x01, "amount", bytes(Double(order.cents) / 4))
     document.raw(0x10, "quantity", bytes(Int32(order.quantity)))
@@ -47,8 +56,6 @@ struct Event {
     document.text("note", note)
     return document
   }
-  /// Deletes and updates carry other parts, so the note makes up for the size.
-  private var note: String { updatesPart ? String(decoding: order.note.utf8.prefix(60), as: UTF8.self) : order.note }
   private var update: Document {
     var fields = Document()
     fields.text("status", order.status)
@@ -56,18 +63,17 @@ struct Event {
     var update = Document()
     update.document("updatedFields", fields)
     update.document("removedFields", Document(), isArray: true)
-    update.document("truncatedArrays", Document(), isArray: true)
     return update
   }
 
   /// The line of the landing file, without its end.
   var landingLine: String {
-    let documentText = hasDocument ? ["\"DOCUMENT\":" + documentJSON] : []
+    let documentText = [(isDelete ? "\"DOCUMENT_BEFORE\":" : "\"DOCUMENT\":") + documentJSON]
     let updateText =
       updatesPart
       ? [
         "\"UPDATE_DESCRIPTION\":{\"updatedFields\":{\"status\":\"\(order.status)\",\"quantity\":\(order.quantity)},"
-          + "\"removedFields\":[],\"truncatedArrays\":[]}"
+          + "\"removedFields\":[]}"
       ] : []
     let rest = [
       "\"DOCUMENT_KEY\":{\"_id\":\"\(hex(order.reference))\"}", "\"OPERATION\":\"\(operation)\"",
@@ -82,7 +88,7 @@ struct Event {
   private var documentJSON: String {
     let quarters = ["0", "25", "5", "75"][order.cents % 4]
     return "{\"_id\":\"\(hex(order.reference))\",\"n\":\(order.id),\"customer\":\(quoted(order.customer)),"
-      + "\"email\":\(quoted(order.email)),\"status\":\"\(order.status)\",\"amount\":\(order.cents / 4).\(quarters),"
+      + "\"status\":\"\(order.status)\",\"amount\":\(order.cents / 4).\(quarters),"
       + "\"quantity\":\(order.quantity),\"created\":\"\(iso(order.created))\",\"active\":\(order.active),"
       + "\"address\":{\"city\":\(quoted(order.city)),\"zip\":\(order.zip)},\"note\":\(quoted(note))}"
   }

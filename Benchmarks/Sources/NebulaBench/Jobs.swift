@@ -13,6 +13,8 @@ protocol Job: Sendable {
   func expected(_ order: Order) -> String
   /// How many bytes of the input are whole records.
   var wholeRecords: @Sendable (UnsafeRawBufferPointer) -> Int { get }
+  /// Validates whole records and does nothing else.
+  func validate(_ records: UnsafeRawBufferPointer)
   /// A worker's own encoder: takes whole records, appends rows, returns how many.
   func makeEncoder() -> any Encoder
   /// Splits decompressed output into rows (with their ends) and finds each row's id.
@@ -33,6 +35,12 @@ struct JSONLinesToCSV: Job {
   func input(_ order: Order) -> [UInt8] { Array(order.jsonLine.utf8) + [10] }
   func expected(_ order: Order) -> String { order.csvRow + "\n" }
   func makeEncoder() -> any Encoder { CSVEncoder() }
+  func validate(_ records: UnsafeRawBufferPointer) {
+    var splitter = LineSplitter()
+    while let line = splitter.next(in: records) {
+      if let problem = JSONText.validate(UnsafeRawBufferPointer(rebasing: records[line])) { fail("\(problem)") }
+    }
+  }
 
   func rows(_ output: UnsafeRawBufferPointer, _ body: (Int, UnsafeRawBufferPointer) -> Void) {
     var scanner = CSVRowScanner(CSVDialect())
@@ -63,9 +71,17 @@ struct EventsToJSON: Job {
   let codec = Codec.zstd
   let readsJSON = false
   var wholeRecords: @Sendable (UnsafeRawBufferPointer) -> Int { wholeDocuments }
-  func input(_ order: Order) -> [UInt8] { Event(order: order).bson }
-  func expected(_ order: Order) -> String { Event(order: order).landingLine + "\n" }
+  func input(_ order: Order) -> [UInt8] { Event(order).bson }
+  func expected(_ order: Order) -> String { Event(order).landingLine + "\n" }
   func makeEncoder() -> any Encoder { EventEncoder() }
+  func validate(_ records: UnsafeRawBufferPointer) {
+    var at = 0
+    while at < records.count {
+      let length = Int(records.loadUnaligned(fromByteOffset: at, as: Int32.self))
+      if let problem = BSON.validate(UnsafeRawBufferPointer(rebasing: records[at..<at + length])) { fail("\(problem)") }
+      at += length
+    }
+  }
 
   func rows(_ output: UnsafeRawBufferPointer, _ body: (Int, UnsafeRawBufferPointer) -> Void) {
     var splitter = LineSplitter()
@@ -74,7 +90,8 @@ struct EventsToJSON: Job {
       let bytes = UnsafeRawBufferPointer(rebasing: output[line.lowerBound..<line.upperBound + 1])
       // The token ends the row; the id stands in it behind 24 hex digits. Its own length is fixed.
       let token = bytes.count - 3 - 88
-      let id = token > mark.count ? leadingNumber(UnsafeRawBufferPointer(rebasing: bytes[(token + 26)..<(token + 42)])) : -1
+      let id =
+        token > mark.count ? leadingNumber(UnsafeRawBufferPointer(rebasing: bytes[(token + 26)..<(token + 42)])) : -1
       body(id, bytes)
     }
   }
@@ -82,7 +99,8 @@ struct EventsToJSON: Job {
 
 final class EventEncoder: Encoder {
   private let names = (
-    document: JSONLineWriter.Name("DOCUMENT"), update: JSONLineWriter.Name("UPDATE_DESCRIPTION"),
+    document: JSONLineWriter.Name("DOCUMENT"), before: JSONLineWriter.Name("DOCUMENT_BEFORE"),
+    update: JSONLineWriter.Name("UPDATE_DESCRIPTION"),
     key: JSONLineWriter.Name("DOCUMENT_KEY"), operation: JSONLineWriter.Name("OPERATION"),
     namespace: JSONLineWriter.Name("NAMESPACE"), time: JSONLineWriter.Name("EVENT_TIME"),
     sequence: JSONLineWriter.Name("SEQUENCE"), id: JSONLineWriter.Name("EVENT_ID")
@@ -105,20 +123,32 @@ final class EventEncoder: Encoder {
   private func encode(event: UnsafeRawBufferPointer, _ writer: inout JSONLineWriter) throws(NebulaError) {
     var reader = try BSONReader(event)
     var (id, operation, namespace, key): (BSONElement?, BSONElement?, BSONElement?, BSONElement?) = (nil, nil, nil, nil)
-    var (document, update): (BSONElement?, BSONElement?) = (nil, nil)
+    var (document, before, update): (BSONElement?, BSONElement?, BSONElement?) = (nil, nil, nil)
     var (time, cluster): (Int64, UInt64) = (0, 0)
     while let element = try reader.next() {
-      if element.isNamed("_id") { id = element
-      } else if element.isNamed("operationType") { operation = element
-      } else if element.isNamed("clusterTime") { cluster = element.timestamp ?? 0
-      } else if element.isNamed("wallTime") { time = element.date ?? 0
-      } else if element.isNamed("fullDocument") { document = element
-      } else if element.isNamed("ns") { namespace = element
-      } else if element.isNamed("documentKey") { key = element
-      } else if element.isNamed("updateDescription") { update = element }
+      if element.isNamed("_id") {
+        id = element
+      } else if element.isNamed("operationType") {
+        operation = element
+      } else if element.isNamed("clusterTime") {
+        cluster = element.timestamp ?? 0
+      } else if element.isNamed("wallTime") {
+        time = element.date ?? 0
+      } else if element.isNamed("fullDocument") {
+        document = element
+      } else if element.isNamed("fullDocumentBeforeChange") {
+        before = element
+      } else if element.isNamed("ns") {
+        namespace = element
+      } else if element.isNamed("documentKey") {
+        key = element
+      } else if element.isNamed("updateDescription") {
+        update = element
+      }
     }
     writer.begin()
     if let document { try writer.bson(names.document, valueOf: document) }
+    if let before { try writer.bson(names.before, valueOf: before) }
     if let update { try writer.bson(names.update, valueOf: update) }
     if let key { try writer.bson(names.key, valueOf: key) }
     if let text = operation?.string { writer.text(names.operation, text) }
@@ -143,7 +173,9 @@ final class EventEncoder: Encoder {
   /// 24 hex digits that sort as themselves.
   private func appendSequence(_ cluster: UInt64, _ output: OutputBuffer) {
     output.append(UInt8(ascii: "\""))
-    withUnsafeBytes(of: (cluster.bigEndian, UInt32(0))) { output.append(hex: UnsafeRawBufferPointer(rebasing: $0[..<12])) }
+    withUnsafeBytes(of: (cluster.bigEndian, UInt32(0))) {
+      output.append(hex: UnsafeRawBufferPointer(rebasing: $0[..<12]))
+    }
     output.append(UInt8(ascii: "\""))
   }
 }

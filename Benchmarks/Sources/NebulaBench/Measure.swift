@@ -10,6 +10,9 @@ struct Limit {
   var stage1 = 0.0
   var copy = 0.0
   var codec = 0.0
+  /// Ours, for comparison: validation alone, and encoding (which validates) without the codec.
+  var validate = 0.0
+  var encode = 0.0
   var records = 0
   var inputBytes = 0
   var outputBytes = 0
@@ -36,9 +39,14 @@ struct Limit {
         if job.readsJSON, limit_stage1(bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count) < 0 {
           fail("simdjson refuses the input")
         }
-        limit.stage1 += threadSeconds() - start
+        let parsed = threadSeconds()
+        limit.stage1 += parsed - start
+        job.validate(bytes)
+        let validated = threadSeconds()
+        limit.validate += validated - parsed
         limit.inputBytes += bytes.count
         do { limit.records += try encoder.encode(bytes, to: output) } catch { fail("\(error)") }
+        limit.encode += threadSeconds() - validated
       }
       output.withBytes { bytes in
         guard let base = bytes.baseAddress else { return }
@@ -135,7 +143,9 @@ final class Comparison {
 
   func check(_ id: Int, _ row: UnsafeRawBufferPointer) {
     total += 1
-    guard id >= 0, id < seen.count, !seen[id] else { fail("\(job.name): row \(total) has the id \(id), unknown or twice") }
+    guard id >= 0, id < seen.count, !seen[id] else {
+      fail("\(job.name): row \(total) has the id \(id), unknown or twice")
+    }
     seen[id] = true
     let expected = Array(job.expected(Order(id)).utf8)
     if !expected.elementsEqual(row) {

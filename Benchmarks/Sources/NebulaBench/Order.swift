@@ -12,7 +12,8 @@ struct Order {
   let active: Bool
   let city: String
   let zip: Int
-  let note: String
+  /// What notes are made of; each form takes as many as make its record 500 to 600 bytes long.
+  let words: [String]
   let operation: Int  // 0 insert, 1 update, 2 replace, 3 delete
 
   static let statuses = ["new", "paid", "packed", "shipped", "returned"]
@@ -24,7 +25,7 @@ struct Order {
   static let cities = [
     "Berlin", "Kraków", "São Paulo", "Nairobi", "Osaka", "Lyon", "Leeds", "Austin", "Quito", "Perth", "Oslo", "Graz",
   ]
-  static let words = [
+  static let vocabulary = [
     "please", "leave", "at", "the", "door", "ring", "twice", "fragile", "glass", "gift", "wrap", "call", "before",
     "delivery", "after", "noon", "invoice", "attached", "second", "floor", "\"left\"", "right,", "blue", "box;", "über",
     "next\nline", "to", "garage", "keep", "upright", "path\\to", "thanks",
@@ -46,15 +47,7 @@ struct Order {
     active = random.below(2) == 0
     city = pick(Self.cities)
     zip = 10_000 + random.below(90_000)
-    var words = [String]()
-    var length = 0
-    let wanted = 150 + random.below(60)
-    while length < wanted {
-      let word = pick(Self.words)
-      words.append(word)
-      length += word.utf8.count + 1
-    }
-    note = words.joined(separator: " ")
+    words = (0..<70).map { _ in pick(Self.vocabulary) }
     let die = random.below(10)
     operation = die < 4 ? 0 : die < 8 ? 1 : die < 9 ? 2 : 3
   }
@@ -98,7 +91,8 @@ func iso(_ milliseconds: Int64) -> String {
     month += 1
   }
   let rest = Int(milliseconds % 86_400_000)
-  return "\(year)-\(zeros(month, 2))-\(zeros(days + 1, 2))T\(zeros(rest / 3_600_000, 2)):\(zeros(rest / 60_000 % 60, 2)):"
+  return
+    "\(year)-\(zeros(month, 2))-\(zeros(days + 1, 2))T\(zeros(rest / 3_600_000, 2)):\(zeros(rest / 60_000 % 60, 2)):"
     + "\(zeros(rest / 1000 % 60, 2)).\(zeros(rest % 1000, 3))Z"
 }
 func quoted(_ text: String) -> String {
@@ -115,22 +109,40 @@ func quoted(_ text: String) -> String {
 }
 
 extension Order {
+  /// The words, as many as fit in `room` bytes when they are written with JSON's escapes.
+  func note(_ room: Int) -> String {
+    var taken = [String]()
+    var left = room
+    for word in words {
+      left -= word.utf8.count + 1 + word.utf8.reduce(0) { $0 + ($1 == 34 || $1 == 92 || $1 == 10 ? 1 : 0) }
+      if left < 0 { break }
+      taken.append(word)
+    }
+    return taken.joined(separator: " ")
+  }
+  /// How long this record shall be: 515 to 595 bytes, and a word less.
+  var target: Int { 515 + id % 81 }
+  var lineNote: String { note(target - lineStart.utf8.count - 3) }
   var amount: String { "\(cents / 100).\(zeros(cents % 100, 2))" }
-  var address: String { "{\"city\":\(quoted(city)),\"zip\":\(quoted(String(zip))),\"geo\":[\(zip % 90).5,-\(zip % 180).25]}" }
+  var address: String {
+    "{\"city\":\(quoted(city)),\"zip\":\(quoted(String(zip))),\"geo\":[\(zip % 90).5,-\(zip % 180).25]}"
+  }
   static let columns = [
     "id", "reference", "customer", "email", "status", "amount", "quantity", "created_at", "active", "address", "note",
   ]
-  /// The record as a line of the JSON Lines file, without its end.
-  var jsonLine: String {
+  private var lineStart: String {
     "{\"id\":\(id),\"reference\":\"\(hex(reference))\",\"customer\":\(quoted(customer)),\"email\":\(quoted(email)),"
       + "\"status\":\"\(status)\",\"amount\":\(amount),\"quantity\":\(quantity),\"created_at\":\"\(iso(created))\","
-      + "\"active\":\(active),\"address\":\(address),\"note\":\(quoted(note))}"
+      + "\"active\":\(active),\"address\":\(address),\"note\":"
   }
+  /// The record as a line of the JSON Lines file, without its end.
+  var jsonLine: String { lineStart + quoted(lineNote) + "}" }
   /// The record as the row that the CSV job must write, without its end.
   var csvRow: String {
     let fields = [
-      String(id), hex(reference), customer, email, status, amount, String(quantity), iso(created), String(active), address,
-      note,
+      String(id), hex(reference), customer, email, status, amount, String(quantity), iso(created), String(active),
+      address,
+      lineNote,
     ]
     return fields.map { field in
       field.utf8.contains { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\"") || $0 == 10 }

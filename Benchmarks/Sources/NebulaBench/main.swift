@@ -17,6 +17,7 @@ func generate(_ job: any Job, _ path: String) -> Int {
   var size = 0
   for id in 0..<count {
     let bytes = job.input(Order(id))
+    if !(500...600).contains(bytes.count) { fail("record \(id) has \(bytes.count) bytes") }
     if fwrite(bytes, 1, bytes.count, file) != bytes.count { fail("can't write \(path)") }
     size += bytes.count
   }
@@ -33,7 +34,9 @@ func text(_ number: Double, _ places: Int = 2) -> String {
 }
 
 print(Machine.description)
-print("\(thousands(Double(count))) distinct seeded records, \(rounds) rounds, the best of each is shown; files in \(folder)")
+print(
+  "\(thousands(Double(count))) distinct seeded records, \(rounds) rounds, the best of each is shown; files in \(folder)"
+)
 
 func bench(_ job: any Job) async {
   let path = "\(folder)/\(job.fileName)"
@@ -51,16 +54,20 @@ func bench(_ job: any Job) async {
     }
   }
   guard let limit else { return }
-  print("\n\(job.name): \(text(Double(size) / Double(count), 0)) bytes a record in, \(text(Double(limit.outputBytes) / Double(count), 0)) out before compression")
+  print(
+    "\n\(job.name): \(text(Double(size) / Double(count), 0)) bytes a record in, \(text(Double(limit.outputBytes) / Double(count), 0)) out before compression"
+  )
   func part(_ name: String, _ seconds: Double, _ bytes: Int) {
     guard seconds > 0 else { return }
     print("  \(name): \(thousands(Double(count) / seconds)) records/s, \(text(Double(bytes) / seconds / 1e6, 0)) MB/s")
   }
-  part("limit: read(2)        ", limit.read, limit.inputBytes)
+  part("limit: read(2)         ", limit.read, limit.inputBytes)
   if job.readsJSON { part("limit: simdjson stage 1", limit.stage1, limit.inputBytes) }
   part("limit: memcpy of output", limit.copy, limit.outputBytes)
   part("limit: the codec       ", limit.codec, limit.outputBytes)
   print("  limit, 1/Σ(1/rate)     : \(thousands(limit.recordsPerSecond)) records/s a core")
+  part("ours: validation alone ", limit.validate, limit.inputBytes)
+  part("ours: encoding         ", limit.encode, limit.inputBytes)
   for (workers, run) in runs.sorted(by: { $0.key < $1.key }) {
     let perCore = Double(run.records) / run.cpu
     print(

@@ -26,7 +26,9 @@ struct BSONBuilder {
       $0.bytes.append(0)
     }
   }
-  mutating func append(_ name: String, document: [UInt8]) { element(0x03, name) { $0.bytes.append(contentsOf: document) } }
+  mutating func append(_ name: String, document: [UInt8]) {
+    element(0x03, name) { $0.bytes.append(contentsOf: document) }
+  }
   mutating func append(_ name: String, _ body: (inout BSONBuilder) -> Void) {
     append(name, document: BSONBuilder(body).document)
   }

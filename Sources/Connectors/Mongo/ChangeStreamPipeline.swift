@@ -42,7 +42,9 @@ extension MongoOptions {
     let read = try Result { () throws(MongoFailure) in
       try extendedJSON("{\"pipeline\": \(first == "[" ? text : "[\(text)]")}")
     }.mapError { bad("pipeline", "The pipeline is not JSON: \($0.message).") }.get()
-    let list = read.withUnsafeBytes { BSON.find("pipeline", in: $0)?.subdocument.map { elements(of: $0).map(document) } } ?? []
+    let list = read.withUnsafeBytes { bytes in
+      BSON.find("pipeline", in: bytes)?.subdocument.map { elements(of: $0).map(document) } ?? []
+    }
     let stages = list.compactMap { $0 }
     guard stages.count == list.count else { throw bad("pipeline", "Each stage of the pipeline is an object.") }
     return stages

@@ -123,8 +123,9 @@ struct ChangeStreamReader {
       return
     }
     let size = reply.count + events.pendingBytes
-    guard let reservation = context.budget.reserveBlocking(
-      size, for: .input, nap: { handoff.nap(.milliseconds(5)) }, isStopped: { handoff.isStopped })
+    guard
+      let reservation = context.budget.reserveBlocking(
+        size, for: .input, nap: { handoff.nap(.milliseconds(5)) }, isStopped: { handoff.isStopped })
     else { return }
     let (runs, count) = try events.read(reply.share(reservation), list, end: end, reservation)
     machine.received(events: count, through: events.last, isClosed: isClosed)

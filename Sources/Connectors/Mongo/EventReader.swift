@@ -48,7 +48,8 @@ struct EventReader {
     var draft = Draft(bytes)
     var token = ByteRange.absent
     var events = 0
-    draft.reserve(usualCount)
+    draft.reserve(min(usualCount, list.count / 100))
+    let before = self
     do {
       var reader = try BSONReader(UnsafeRawBufferPointer(rebasing: bytes.base[list]))
       while let element = try reader.next() {
@@ -68,8 +69,10 @@ struct EventReader {
         }
       }
     } catch let failure as MongoFailure {
+      self = before
       throw failure
     } catch {
+      self = before
       throw MongoFailure(origin: .reply, message: "an answer can't be read: \((error as? NebulaError)?.message ?? "")")
     }
     usualCount = max(usualCount, draft.records.count)
@@ -114,8 +117,8 @@ struct EventReader {
   }
 
   private func place(of event: ChangeEvent, in bytes: UnsafeRawBufferPointer) -> NebulaError.Place {
-    NebulaError.Place(
-      path: scope.description, key: event.tokenText.isEmpty ? nil : String(decoding: bytes.slice(event.tokenText), as: UTF8.self))
+    let token = event.tokenText.isEmpty ? nil : String(decoding: bytes.slice(event.tokenText), as: UTF8.self)
+    return NebulaError.Place(path: scope.description, key: token)
   }
 
   private mutating func add(_ event: ChangeEvent, _ range: ByteRange, to draft: inout Draft) {

@@ -144,14 +144,17 @@ final class Handoff: @unchecked Sendable {  // everything below is guarded by `l
     case delivery(Delivery)
     case end(ReaderEnd)
     case nothing
+    case closed
   }
 
-  /// The next delivery; nil when none came within `timeout`.
+  /// The next delivery; nil when none came within `timeout`. Throws what ended a reader, and `CancellationError` once
+  /// the hand-off is closed.
   func next(within timeout: Duration, _ clock: Timekeeper) async throws -> Delivery? {
     for attempt in 0...1 {
       switch takeNext() {
       case .delivery(let delivery): return delivery
       case .end(let reason): throw reason
+      case .closed: throw CancellationError()
       case .nothing: if attempt == 0 { try await wait(timeout, clock) }
       }
     }
@@ -160,6 +163,7 @@ final class Handoff: @unchecked Sendable {  // everything below is guarded by `l
 
   private func takeNext() -> Next {
     locked {
+      guard !isClosed else { return .closed }
       let wantsStream = turns.next(stream: !stream.isEmpty, copy: !copy.isEmpty)
       guard let wantsStream else { return (streamEnd ?? copyEnd).map(Next.end) ?? .nothing }
       if stream.isEmpty, let streamEnd { return .end(streamEnd) }
@@ -179,7 +183,8 @@ final class Handoff: @unchecked Sendable {  // everything below is guarded by `l
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let isReady = locked {
-          let isReady = !stream.isEmpty || !copy.isEmpty || streamEnd != nil || copyEnd != nil || Task.isCancelled
+          let isReady =
+            !stream.isEmpty || !copy.isEmpty || streamEnd != nil || copyEnd != nil || isClosed || Task.isCancelled
           if !isReady { waiter = continuation }
           return isReady
         }

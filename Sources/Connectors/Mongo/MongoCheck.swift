@@ -16,11 +16,10 @@ extension MongoSettings {
       _ = try client.run("admin") { $0.append("ping", Int32(1)) }
       let capabilities = try client.capabilities()
       let facts = client.facts
-      findings.append(.passed("reached \(connection.shown) (\(facts.isRouter ? "mongos" : "replica set \(facts.setName)"))"))
+      let what = facts.isRouter ? "mongos" : "replica set \(facts.setName)"
+      findings.append(.passed("reached \(connection.shown) (\(what))"))
       if let refusal = client.refusal { throw refusal }
-      guard capabilities.startsAfter else {
-        return findings + [.failed(.mongo(.mongoTooOld, "\(connection.shown) is older than MongoDB 4.2.", exit: .environment))]
-      }
+      guard capabilities.startsAfter else { throw MongoFailure.tooOld }
       findings.append(try lookForCollection(client))
       guard findings.allSatisfy(\.passed) else { return findings }
       findings.append(try lookForStream(client, capabilities))
@@ -43,9 +42,9 @@ extension MongoSettings {
       return .passed("\(namespace) does not exist yet; it is read once it does")
     }
     let kind = listing.withUnsafeBytes { BSON.find("type", in: $0)?.stringText } ?? "collection"
-    return kind == "collection"
-      ? .passed("\(namespace) exists")
-      : .failed(.mongo(.mongoNotReadable, "\(namespace) is a \(kind), which has no change stream.", exit: .configuration))
+    guard kind != "collection" else { return .passed("\(namespace) exists") }
+    return .failed(
+      .mongo(.mongoNotReadable, "\(namespace) is a \(kind), which has no change stream.", exit: .configuration))
   }
 
   private func lookForStream(_ client: MongoClient, _ capabilities: Capabilities) throws(MongoFailure) -> Finding {

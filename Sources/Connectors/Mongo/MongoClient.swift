@@ -60,7 +60,9 @@ final class MongoClient {
   /// What the chosen server can do, by its version.
   func capabilities() throws(MongoFailure) -> Capabilities {
     let info = try run("admin") { $0.append("buildInfo", Int32(1)) }
-    let version = info.with("versionArray") { $0.subdocument.map { elements(of: $0).compactMap(\.integer).map(Int.init) } }
+    let version = info.with("versionArray") { list in
+      list.subdocument.map { elements(of: $0).compactMap(\.integer).map(Int.init) }
+    }
     return Capabilities(version: version ?? [], facts)
   }
 

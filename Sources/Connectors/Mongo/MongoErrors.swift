@@ -19,20 +19,43 @@ extension NebulaError.Code {
 
 /// The errors of this room, for the docs.
 let mongoErrors: [ErrorSpecification] = [
-  .init(.mongoUnreachable, "No server of the cluster can be reached.", remedy: "Check host names, ports, replicaSet and firewalls."),
-  .init(.mongoCertificate, "The server's certificate does not verify.", remedy: "Set tlsCAFile in the URI, or correct the host name."),
-  .init(.mongoAuthentication, "User or password were refused.", remedy: "Check user, password, authSource and authMechanism in the URI."),
-  .init(.mongoPermission, "The user may not read what is configured.", remedy: "Grant find and changeStream (the role read, or readAnyDatabase for a deployment)."),
-  .init(.mongoNotReplicaSet, "The server is neither in a replica set nor a mongos.", remedy: "Start it with --replSet and run rs.initiate(); change streams need an oplog."),
+  .init(
+    .mongoUnreachable, "No server of the cluster can be reached.",
+    remedy: "Check host names, ports, replicaSet and firewalls."),
+  .init(
+    .mongoCertificate, "The server's certificate does not verify.",
+    remedy: "Set tlsCAFile in the URI, or correct the host name."),
+  .init(
+    .mongoAuthentication, "User or password were refused.",
+    remedy: "Check user, password, authSource and authMechanism in the URI."),
+  .init(
+    .mongoPermission, "The user may not read what is configured.",
+    remedy: "Grant find and changeStream (the role read, or readAnyDatabase for a deployment)."),
+  .init(
+    .mongoNotReplicaSet, "The server is neither in a replica set nor a mongos.",
+    remedy: "Start it with --replSet and run rs.initiate(); change streams need an oplog."),
   .init(.mongoTooOld, "The server is older than this needs.", remedy: "Use MongoDB 4.2 or later."),
-  .init(.mongoPositionLost, "The oplog no longer reaches back to the stored position.", remedy: "Set on_position_lost to resnapshot or from_now, or run `nebula-swift state reset`; make the oplog larger."),
-  .init(.mongoPositionUnreadable, "The stored position was not written by a version that this one knows.", remedy: "Use the newer version, or run `nebula-swift state reset`."),
-  .init(.mongoOtherCluster, "The stored position belongs to another cluster.", remedy: "Point uri to the cluster of before, or run `nebula-swift state reset`."),
-  .init(.mongoInterrupted, "The connection broke, and trying again a few times did not help.", remedy: "It is tried again from the stored position; see whether the cluster has a primary."),
+  .init(
+    .mongoPositionLost, "The oplog no longer reaches back to the stored position.",
+    remedy: "Set on_position_lost to resnapshot or from_now, or run `nebula-swift state reset`; make the oplog "
+      + "larger."),
+  .init(
+    .mongoPositionUnreadable, "The stored position was not written by a version that this one knows.",
+    remedy: "Use the newer version, or run `nebula-swift state reset`."),
+  .init(
+    .mongoOtherCluster, "The stored position belongs to another cluster.",
+    remedy: "Point uri to the cluster of before, or run `nebula-swift state reset`."),
+  .init(
+    .mongoInterrupted, "The connection broke, and trying again a few times did not help.",
+    remedy: "It is tried again from the stored position; see whether the cluster has a primary."),
   .init(.mongoCommand, "The server refused a command.", remedy: "See the server's message."),
   .init(.mongoNotReadable, "A view or a time series has no change stream.", remedy: "Name the collection behind it."),
-  .init(.mongoTooLarge, "An event is larger than MongoDB can send.", remedy: "Read the document itself by the key in the dead letter; MongoDB 6.0.9 and later split such events."),
-  .init(.mongoUnknownEvent, "An event has no token or no operation.", remedy: "Keep _id and operationType in the pipeline's $project."),
+  .init(
+    .mongoTooLarge, "An event is larger than MongoDB can send.",
+    remedy: "Read the document itself by the key in the dead letter; MongoDB 6.0.9 and later split such events."),
+  .init(
+    .mongoUnknownEvent, "An event has no token or no operation.",
+    remedy: "Keep _id and operationType in the pipeline's $project."),
 ]
 
 extension MongoFailure {
@@ -42,7 +65,8 @@ extension MongoFailure {
     case .authentication:
       return make(.mongoAuthentication, "The login at \(connection.shown) failed: \(message)", exit: .environment)
     case _ where isCertificate:
-      return make(.mongoCertificate, "The certificate of \(connection.shown) is refused: \(message)", exit: .environment)
+      return make(
+        .mongoCertificate, "The certificate of \(connection.shown) is refused: \(message)", exit: .environment)
     case .selection:
       return make(
         .mongoUnreachable, "No server of \(connection.shown) can be used: \(message)", .reconnect, exit: .environment)
@@ -56,6 +80,7 @@ extension MongoFailure {
   private func serverError(_ doing: String) -> NebulaError {
     let said = "Could not \(doing): \(message)"
     switch code {
+    case 0 where self == .tooOld: return make(.mongoTooOld, said, exit: .environment)
     case 13: return make(.mongoPermission, said, exit: .environment)
     case 40573: return make(.mongoNotReplicaSet, said, exit: .environment)
     case _ where isPositionLost: return make(.mongoPositionLost, said)

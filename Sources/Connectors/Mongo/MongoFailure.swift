@@ -42,10 +42,8 @@ struct MongoFailure: Error, Sendable, Hashable {
     case .selection: !isCertificate
     case .authentication: false
     case .server:
-      if labels.contains("NonResumableChangeStreamError") || isPositionLost || isTooLarge { false } else {
-        isCursorGone || labels.contains("ResumableChangeStreamError") || labels.contains("RetryableError")
-          || Self.resumableCodes.contains(code)
-      }
+      !isPositionLost && !isTooLarge && !labels.contains("NonResumableChangeStreamError")
+        && (isCursorGone || labels.contains("ResumableChangeStreamError") || Self.resumableCodes.contains(code))
     }
   }
 

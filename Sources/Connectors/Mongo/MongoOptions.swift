@@ -118,7 +118,7 @@ public struct MongoOptions: ConnectorOptions {
       throw bad("database", "MongoDB has no change streams on '\(database)'.")
     }
     if let scope, scope != derivedScope {
-      throw bad("scope", "The scope '\(scope.rawValue)' contradicts database and collection (\(derivedScope.rawValue)).")
+      throw bad("scope", "The scope '\(scope.rawValue)' contradicts database and collection: \(derivedScope.rawValue).")
     }
     if !collections.isEmpty, derivedScope == .collection {
       throw bad("collections", "A list of collections is given beside a single collection.")

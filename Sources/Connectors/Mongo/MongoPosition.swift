@@ -113,7 +113,7 @@ extension MongoPosition {
     sequence = SequenceState(clusterTime: time, next: next)
     let list = BSON.find("ranges", in: bytes)?.subdocument.map { elements(of: $0) } ?? []
     for element in list {
-      guard let document = element.subdocument, let (number, range) = SnapshotRange.decoded(document) else { return nil }
+      guard let (number, range) = element.subdocument.flatMap(SnapshotRange.decoded) else { return nil }
       ranges[number] = range
     }
   }

@@ -82,8 +82,9 @@ struct MongoRecordStream: RecordStream {
       policy == .resnapshot
       ? "everything is copied again; documents deleted in between are not reported"
       : "going on from now; WHAT HAPPENED IN BETWEEN IS LOST"
-    core.context.log.warning("mongo: the position is lost (\(error.native ?? error.message)), on_position_lost is "
-      + "\(policy.rawValue): \(what)")
+    core.context.log.warning(
+      "mongo: the position is lost (\(error.native ?? error.message)), on_position_lost is "
+        + "\(policy.rawValue): \(what)")
     core.context.metrics.add("mongo.positions_lost", 1)
     let opening = try await core.open(from: nil, start: policy == .resnapshot ? .snapshot : .now)
     let unfinished = policy == .fromNow ? position.ranges : [:]

@@ -24,20 +24,25 @@ struct MongoSettings: Sendable {
 
   /// The command that opens a change stream.
   func open(_ start: StreamStart, _ capabilities: Capabilities, skim: Bool, into command: inout BSONBuilder) {
-    if scope == .collection { command.append("aggregate", options.collection) } else { command.append("aggregate", Int32(1)) }
+    switch scope {
+    case .collection: command.append("aggregate", options.collection)
+    case .database, .deployment: command.append("aggregate", Int32(1))
+    }
     command.append("pipeline", array: pipeline(start, capabilities, skim: skim))
     command.append("cursor") { $0.append("batchSize", Int32(0)) }
   }
 
   private func pipeline(_ start: StreamStart, _ capabilities: Capabilities, skim: Bool) -> [[UInt8]] {
-    var pipeline = [BSONBuilder { $0.append("$changeStream") { changeStream(start, capabilities, &$0) } }.document]
+    var pipeline = [BSONBuilder { $0.append("$changeStream") { changeStream(start, &$0) } }.document]
     pipeline += stages
     if skim { return pipeline + [Self.skim] }
-    if capabilities.splits, splitsLargeEvents { pipeline.append(BSONBuilder { $0.append("$changeStreamSplitLargeEvent") { _ in } }.document) }
+    if capabilities.splits, splitsLargeEvents {
+      pipeline.append(BSONBuilder { $0.append("$changeStreamSplitLargeEvent") { _ in } }.document)
+    }
     return pipeline
   }
 
-  private func changeStream(_ start: StreamStart, _ capabilities: Capabilities, _ stage: inout BSONBuilder) {
+  private func changeStream(_ start: StreamStart, _ stage: inout BSONBuilder) {
     if options.fullDocument != .default { stage.append("fullDocument", options.fullDocument.rawValue) }
     if options.fullDocumentBeforeChange != .off {
       stage.append("fullDocumentBeforeChange", options.fullDocumentBeforeChange.rawValue)
@@ -46,7 +51,7 @@ struct MongoSettings: Sendable {
     if options.showExpandedEvents { stage.append("showExpandedEvents", true) }
     switch start {
     // A stored token may be that of an invalidate event, which only startAfter takes.
-    case .token(let token): stage.append(capabilities.startsAfter ? "startAfter" : "resumeAfter", document: token)
+    case .token(let token): stage.append("startAfter", document: token)
     case .time(let time): stage.append("startAtOperationTime", timestamp: time)
     case .now: break
     }

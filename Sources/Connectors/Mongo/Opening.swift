@@ -38,6 +38,7 @@ struct Opening: Sendable {
     let ping = try client.run("admin") { $0.append("ping", Int32(1)) }
     let capabilities = try client.capabilities()
     if let refusal = client.refusal { throw refusal }
+    guard capabilities.startsAfter else { throw MongoFailure.tooOld }
     let cluster = ClusterIdentity(
       setName: client.facts.setName, hosts: (settings.connection.seeds + client.facts.hosts).uniqued)
     if let stored { return Opening(position: stored, cluster: cluster, operationTime: ping.operationTime) }
@@ -77,6 +78,12 @@ extension MongoClient {
       origin: .server, code: 40573, name: "Location40573",
       message: "the $changeStream stage is only supported on replica sets, and this server is in none")
   }
+}
+
+extension MongoFailure {
+  static let tooOld = MongoFailure(
+    origin: .server, name: "TooOld",
+    message: "change streams that can be resumed in every case need MongoDB 4.2 or later")
 }
 
 extension Array where Element: Hashable {

@@ -28,15 +28,17 @@ struct SnapshotPlanner {
         $0.append("listDatabases", Int32(1))
         $0.append("nameOnly", true)
       }
-      let names = reply.with("databases") { list in
-        list.subdocument.map { elements(of: $0).compactMap { $0.subdocument.flatMap { BSON.find("name", in: $0)?.stringText } } }
-      }
+      let names = reply.with("databases") { $0.subdocument.map { elements(of: $0).compactMap(name) } } ?? []
       var found: [Namespace] = []
-      for name in (names ?? []).sorted() where !["admin", "local", "config"].contains(name) {
+      for name in names.sorted() where !["admin", "local", "config"].contains(name) {
         found += try collections(of: name)
       }
       return found
     }
+  }
+
+  private func name(of database: BSONElement) -> String? {
+    database.subdocument.flatMap { BSON.find("name", in: $0)?.stringText }
   }
 
   private func collections(of database: String) throws(MongoFailure) -> [Namespace] {

@@ -2,7 +2,7 @@ internal import NebulaCore
 internal import NebulaHTTP
 
 /// Commits epochs, and finds out what became of them: one session and one transaction for all tables, under the
-/// fence's lock (DESIGN §5, invariants 3 and 7; `model/epochs.py`, kind `snow`).
+/// fence's lock (invariants 3 and 7).
 struct Committer: Sendable {
   let pool: SessionPool
   let stage: Stage
@@ -57,6 +57,7 @@ struct Committer: Sendable {
     switch try await session.run(statement.text) {
     case .done(let envelope): return try await session.result(of: envelope)
     case .refused(let server):
+      if let missing = CopyResult.missingFile(server, table: table) { throw missing }
       if let rejection = CopyResult.rejection(server, table: table) { throw rejection }
       throw server.error(trying: "COPY into \(table.sql)", grant: Grants.load(table))
     }
@@ -66,7 +67,8 @@ struct Committer: Sendable {
     let statement = ledger.insert(
       receipt, text: ReceiptText.encode(receipt), fence: fence, generation: generation)
     let inserted = try await session.query(
-      statement, trying: "Writing the ledger row", grant: Grants.control(ledger.table)).rowsChanged
+      statement, trying: "Writing the ledger row", grant: Grants.control(ledger.table)
+    ).rowsChanged
     // None: the server has ended our transaction meanwhile, and what we do now is not what we did before.
     guard inserted == 1 else { throw unconfirmed(receipt.id, "the transaction was ended from outside") }
   }
@@ -196,7 +198,8 @@ struct Committer: Sendable {
     let changed: UInt64?
     do {
       changed = try await session.query(
-        statement, trying: "Locking the fence \(fence.table.sql)", grant: Grants.control(fence.table)).rowsChanged
+        statement, trying: "Locking the fence \(fence.table.sql)", grant: Grants.control(fence.table)
+      ).rowsChanged
     } catch let error as NebulaError where error.code == .lockTimeout {
       throw NebulaError(
         .lockTimeout,
@@ -207,7 +210,8 @@ struct Committer: Sendable {
     guard changed != 0 else { throw fence.fenced(generation: generation) }
     guard changed == 1 else {
       throw NebulaError(
-        .badAnswer, "The fence \(fence.table.sql) has \(changed.map(String.init) ?? "an unknown number of") rows instead of one.",
+        .badAnswer,
+        "The fence \(fence.table.sql) has \(changed.map(String.init) ?? "an unknown number of") rows instead of one.",
         remedy: "Remove the rows that do not belong there.", at: .init(path: fence.table.sql))
     }
   }

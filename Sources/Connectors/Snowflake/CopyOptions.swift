@@ -19,7 +19,8 @@ struct CopyOptions: Sendable, Hashable {
         }
       case "ENFORCE_LENGTH", "TRUNCATECOLUMNS":
         guard value == "TRUE" || value == "FALSE" else {
-          throw Self.refusal(.badProperty, "\(option)=\(value)", "it is TRUE or FALSE", "Write \(option): TRUE or FALSE.")
+          throw Self.refusal(
+            .badProperty, "\(option)=\(value)", "it is TRUE or FALSE", "Write \(option): TRUE or FALSE.")
         }
         clauses.append("\(option)=\(value)")
       default:

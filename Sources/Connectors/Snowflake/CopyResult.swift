@@ -14,11 +14,13 @@ struct CopyResult {
       let status = result[row, "status"] ?? ""
       let loaded = result[row, "rows_loaded"].flatMap { UInt64($0) } ?? 0
       guard status == "LOADED" else {
-        let reason = status == "LOAD_SKIPPED" ? "Snowflake has seen this file before and skipped it" : "its status is \(status)"
+        let reason =
+          status == "LOAD_SKIPPED" ? "Snowflake has seen this file before and skipped it" : "its status is \(status)"
         throw incomplete(table, "\(name) was not loaded: \(reason)\(firstError(result, row))", result)
       }
       guard loaded == file.rows else {
-        throw incomplete(table, "\(name) has \(file.rows) rows, of which \(loaded) were loaded\(firstError(result, row))", result)
+        throw incomplete(
+          table, "\(name) has \(file.rows) rows, of which \(loaded) were loaded\(firstError(result, row))", result)
       }
     }
     if let file = missing.values.min(by: { $0.name < $1.name }) {
@@ -36,6 +38,15 @@ struct CopyResult {
       .copyIncomplete, "COPY into \(table.sql) did not load each file whole: \(problem). Nothing was loaded.",
       remedy: "Look the query up in Snowflake's history; the files are still in the stage.",
       at: .init(path: table.sql), native: "query \(result.queryID)")
+  }
+
+  /// The error of a COPY that did not find a file: `recover` sees that it is missing, and the epoch is read again.
+  static func missingFile(_ server: ServerError, table: TableName) -> NebulaError? {
+    guard server.number == "091016" else { return nil }
+    return NebulaError(
+      .copyIncomplete, "COPY into \(table.sql) did not find a staged file: \(server.message) Nothing was loaded.",
+      remedy: "Find out who removes files from the stage; the epoch is read again.", at: .init(path: table.sql),
+      native: server.native, disposition: .reconnect)
   }
 
   /// The error of a COPY that found a row it can't take, with file, line and column as Snowflake names them.

@@ -51,7 +51,8 @@ struct CopyStatement: Sendable, Hashable {
     let compression = "COMPRESSION = \(table.compression.rawValue)"
     switch table.layout.format {
     case .csv:
-      return "TYPE = CSV \(compression) FIELD_DELIMITER = ',' RECORD_DELIMITER = '\\n' FIELD_OPTIONALLY_ENCLOSED_BY = '\"' "
+      return
+        "TYPE = CSV \(compression) FIELD_DELIMITER = ',' RECORD_DELIMITER = '\\n' FIELD_OPTIONALLY_ENCLOSED_BY = '\"' "
         + "ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () EMPTY_FIELD_AS_NULL = TRUE "
         + "TRIM_SPACE = FALSE ERROR_ON_COLUMN_COUNT_MISMATCH = TRUE ENCODING = 'UTF8'"
     case .json, .parquet:

@@ -46,7 +46,8 @@ enum Credentials: Sendable {
   private static func unreadable(_ path: String) -> NebulaError {
     let number = errno
     return NebulaError(
-      .badKey, "The key file \(path) can't be read: \(number == 0 ? "it is empty" : String(cString: strerror(number))).",
+      .badKey,
+      "The key file \(path) can't be read: \(number == 0 ? "it is empty" : String(cString: strerror(number))).",
       remedy: "Check private_key_path and the file's rights.", at: .init(path: "private_key_path"),
       native: "errno \(number)", exit: .configuration)
   }

@@ -35,7 +35,9 @@ struct Endpoint: Sendable, Hashable {
     }
     var host = String(authority)
     if let colon = host.lastIndex(of: ":"), !host.hasSuffix("]") {
-      guard UInt16(host[host.index(after: colon)...]) != nil else { throw bad("has a bad port", "Write https://host:port.") }
+      guard UInt16(host[host.index(after: colon)...]) != nil else {
+        throw bad("has a bad port", "Write https://host:port.")
+      }
       host = String(host[..<colon])
     }
     guard scheme == "https" || (scheme == "http" && isLoopback(host)) else {

@@ -149,7 +149,8 @@ actor EpochWriter {
     let part = nextPart[key.table, default: 0] + 1
     nextPart[key.table] = part
     let compression = parts.options.compression(for: key.layout)
-    let name = "\(id)-\(padded(part, to: 6)).\(key.layout.format.rawValue.lowercased())\(compression.codec.fileExtension)"
+    let name =
+      "\(id)-\(padded(part, to: 6)).\(key.layout.format.rawValue.lowercased())\(compression.codec.fileExtension)"
     let folder = lanes[key]?.folder ?? ""
     let encryption = try await parts.stage.encryption(folder: folder, file: name, compression)
     let staged = try StagedBytes(

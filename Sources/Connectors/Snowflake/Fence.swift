@@ -15,7 +15,8 @@ struct Fence: Sendable, Hashable {
     self.pipeline = pipeline
     self.hash = hash
     self.writer = writer
-    table = TableName(database: database, schema: schema, name: Identifier(exactly: "NEBULA_FENCE_\(hash.uppercased())"))
+    table = TableName(
+      database: database, schema: schema, name: Identifier(exactly: "NEBULA_FENCE_\(hash.uppercased())"))
   }
 
   var create: String {
@@ -57,14 +58,18 @@ struct Fence: Sendable, Hashable {
   // MARK: transactions
 
   /// The name of a transaction: whose it is, under which lease, for what.
-  func transaction(_ generation: UInt64, _ purpose: String) -> String { "NEBULA_\(hash.uppercased())_\(generation)_\(purpose)" }
+  func transaction(_ generation: UInt64, _ purpose: String) -> String {
+    "NEBULA_\(hash.uppercased())_\(generation)_\(purpose)"
+  }
   func transaction(_ generation: UInt64, _ epoch: EpochID) -> String {
     transaction(generation, "\(epoch.generation)_\(epoch.sequence)")
   }
   /// True when a transaction belongs to this pipeline, and to a lease that `generation` supersedes or is.
   func mayEnd(transaction name: String, as generation: UInt64) -> Bool {
     let parts = name.uppercased().split(separator: "_")
-    guard parts.count >= 3, parts[0] == "NEBULA", parts[1] == hash.uppercased(), let other = UInt64(parts[2]) else { return false }
+    guard parts.count >= 3, parts[0] == "NEBULA", parts[1] == hash.uppercased(), let other = UInt64(parts[2]) else {
+      return false
+    }
     return other <= generation
   }
 

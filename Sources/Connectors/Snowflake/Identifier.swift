@@ -41,7 +41,9 @@ struct Identifier: Sendable, Hashable, Codable {
   static func problem(of name: String) -> String? {
     if name.isEmpty { return "is empty" }
     if name.unicodeScalars.count > 255 { return "is longer than 255 characters" }
-    if name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) { return "holds a control character" }
+    if name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
+      return "holds a control character"
+    }
     return nil
   }
 

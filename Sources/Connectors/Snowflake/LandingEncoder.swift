@@ -93,7 +93,9 @@ final class LandingEncoder: RowEncoder {
   private func sequence(_ sequence: ChangeSequence) {
     rows.append(",\"seq\":\"")
     rows.withSpare(minimum: 24) { room in
-      for digit in 0..<16 { room[digit] = hex(UInt8(truncatingIfNeeded: sequence.clusterTime >> UInt64(60 - 4 * digit))) }
+      for digit in 0..<16 {
+        room[digit] = hex(UInt8(truncatingIfNeeded: sequence.clusterTime >> UInt64(60 - 4 * digit)))
+      }
       for digit in 0..<8 { room[16 + digit] = hex(UInt8(truncatingIfNeeded: sequence.index >> UInt32(28 - 4 * digit))) }
       return 24
     }

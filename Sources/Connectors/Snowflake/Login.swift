@@ -45,7 +45,10 @@ struct Login: Sendable {
       .init("ACCOUNT_NAME", .string(endpoint.account)),
       .init(
         "CLIENT_ENVIRONMENT",
-        ["APPLICATION": .string(ClientInformation.name), "OS": "Linux", "OS_VERSION": "", "OCSP_MODE": "DISABLE_OCSP_CHECKS"]),
+        [
+          "APPLICATION": .string(ClientInformation.name), "OS": "Linux", "OS_VERSION": "",
+          "OCSP_MODE": "DISABLE_OCSP_CHECKS",
+        ]),
       .init("SESSION_PARAMETERS", parameters),
     ]
     data += try credentials.members(now: now)

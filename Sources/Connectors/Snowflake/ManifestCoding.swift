@@ -33,7 +33,9 @@ extension Manifest {
     [.string(name.database.name), .string(name.schema.name), .string(name.name.name)]
   }
   private static func name(_ value: JSONValue) -> TableName? {
-    guard let database = value[0]?.string, let schema = value[1]?.string, let name = value[2]?.string else { return nil }
+    guard let database = value[0]?.string, let schema = value[1]?.string, let name = value[2]?.string else {
+      return nil
+    }
     return TableName(
       database: Identifier(exactly: database), schema: Identifier(exactly: schema), name: Identifier(exactly: name))
   }
@@ -71,7 +73,9 @@ extension Manifest {
   private static func layout(_ value: JSONValue) -> TableLayout? {
     let list = value["columns"]?.array ?? []
     let columns = list.compactMap { column -> LoadColumn? in
-      guard let name = column[0]?.string, let type = column[1]?.string, let field = column[2]?.string else { return nil }
+      guard let name = column[0]?.string, let type = column[1]?.string, let field = column[2]?.string else {
+        return nil
+      }
       return LoadColumn(name: Identifier(exactly: name), type: type, field: field)
     }
     guard columns.count == list.count else { return nil }
@@ -108,7 +112,8 @@ enum ReceiptText {
     let value = try? JSONValue(parsing: text)
     func number(_ name: String) -> UInt64? { value?[name]?.integer.flatMap { UInt64(exactly: $0) } }
     guard let committed = number("committed"), let superseded = number("superseded"), let rejected = number("rejected"),
-      let filtered = number("filtered"), let rows = number("rows"), let bytes = number("bytes"), let files = number("files")
+      let filtered = number("filtered"), let rows = number("rows"), let bytes = number("bytes"),
+      let files = number("files")
     else {
       throw NebulaError(
         .badManifest, "The ledger's receipt of epoch \(epoch) can't be read.",

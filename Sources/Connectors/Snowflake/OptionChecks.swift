@@ -25,10 +25,12 @@ extension SnowflakeOptions {
     try refuse(enableStreaming, "enable_streaming", "Snowpipe Streaming is", later)
     try refuse(asyncCopy, "async_copy", "COPY in the background is", later)
     try refuse(schemaEvolution, "schema_evolution", "adding columns is", later)
-    try refuse(writeMode == .merge, "write_mode", "merge is", "Use append: every change is a row, SEQUENCE orders them.")
+    try refuse(
+      writeMode == .merge, "write_mode", "merge is", "Use append: every change is a row, SEQUENCE orders them.")
     try refuse(!key.isEmpty, "key", "a key belongs to write_mode merge, which is", later)
     try refuse(fileFormat == .parquet, "file_format", "PARQUET is", "Use JSON or CSV.")
-    try refuse(compressionType == .snappy, "compression_type", "SNAPPY belongs to Parquet, which is", "Use GZIP or ZSTD.")
+    try refuse(
+      compressionType == .snappy, "compression_type", "SNAPPY belongs to Parquet, which is", "Use GZIP or ZSTD.")
     switch authenticator {
     case .externalBrowser, .passwordWithMFA, .workloadIdentity:
       try refuse(
@@ -42,7 +44,8 @@ extension SnowflakeOptions {
   func loginMethod() throws(NebulaError) -> Authenticator {
     if let authenticator { return authenticator }
     let given: [(Authenticator, Bool)] = [
-      (.keyPair, privateKey != nil || privateKeyPath != nil), (.accessToken, token != nil), (.password, password != nil),
+      (.keyPair, privateKey != nil || privateKeyPath != nil), (.accessToken, token != nil),
+      (.password, password != nil),
     ]
     guard let first = given.first(where: \.1) else {
       throw missing(
@@ -110,7 +113,8 @@ extension SnowflakeOptions {
     let levels = compression == .zstd ? 1...19 : compression == .gzip ? 0...9 : 0...0
     guard levels.contains(level) else {
       throw contradiction(
-        "compression_level", "compression_level \(level) is outside \(compression.rawValue)'s "
+        "compression_level",
+        "compression_level \(level) is outside \(compression.rawValue)'s "
           + "\(levels.lowerBound) to \(levels.upperBound)", "Choose one in that range.")
     }
   }

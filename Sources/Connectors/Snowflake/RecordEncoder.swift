@@ -100,7 +100,8 @@ final class RecordEncoder: RowEncoder {
   private func text(_ content: UnsafeRawBufferPointer, _ slot: Int) throws(NebulaError) {
     if columns[slot].isSemiStructured {
       if let problem = JSONText.validate(content) {
-        throw Self.unreadable("The column \(shortened(columns[slot].name.name)) is declared as JSON or number: \(problem.reason)")
+        throw Self.unreadable(
+          "The column \(shortened(columns[slot].name.name)) is declared as JSON or number: \(problem.reason)")
       }
       target == .json ? rows.append(oneLine: content) : CSVText.appendField(content, dialect: output, to: rows)
     } else if target == .json {
@@ -159,7 +160,8 @@ final class RecordEncoder: RowEncoder {
     guard let slot = slotsByName[Identifier(folding: name).name] else { throw Self.unknown(name) }
     if let other = fields[slot], other != name {
       throw NebulaError(
-        .columnsCollide, "The fields \(shortened(other)) and \(shortened(name)) both become \(columns[slot].name.quoted).",
+        .columnsCollide,
+        "The fields \(shortened(other)) and \(shortened(name)) both become \(columns[slot].name.quoted).",
         remedy: "Rename one of them at the source.")
     }
     fields[slot] = name
@@ -190,7 +192,8 @@ final class RecordEncoder: RowEncoder {
   private static func unknown(_ name: String) -> NebulaError {
     NebulaError(
       .unknownColumn, "A record has the field \(shortened(name)), for which the table has no column.",
-      remedy: "Add it: ALTER TABLE … ADD COLUMN \(Identifier(folding: name).quoted) VARIANT; then run again. Nothing is "
+      remedy:
+        "Add it: ALTER TABLE … ADD COLUMN \(Identifier(folding: name).quoted) VARIANT; then run again. Nothing is "
         + "lost. (schema_evolution will do this.)")
   }
 }

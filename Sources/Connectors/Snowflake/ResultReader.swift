@@ -11,7 +11,8 @@ struct ResultReader: Sendable {
     let queryID = data["queryId"]?.string ?? ""
     let columns = (data["rowtype"]?.array ?? []).map { $0["name"]?.string ?? "" }
     guard let first = data["rowset"]?.array else {
-      guard data["rowsetBase64"]?.string.map({ $0.isEmpty }) ?? true, data["queryResultFormat"]?.string != "arrow" else {
+      guard data["rowsetBase64"]?.string.map({ $0.isEmpty }) ?? true, data["queryResultFormat"]?.string != "arrow"
+      else {
         throw NebulaError(
           .arrowResult, "Snowflake sent a result in Arrow format, which is not read here.",
           remedy: "ALTER USER … SET PYTHON_CONNECTOR_QUERY_RESULT_FORMAT = JSON, GO_QUERY_RESULT_FORMAT = JSON, "

@@ -209,7 +209,9 @@ actor Session {
   }
 
   /// Lets one login or renewal run at a time; whoever comes meanwhile waits for its end.
-  private func single(_ body: @escaping @Sendable (isolated Session) async throws -> SessionTokens?) async throws -> SessionTokens {
+  private func single(_ body: @escaping @Sendable (isolated Session) async throws -> SessionTokens?) async throws
+    -> SessionTokens
+  {
     if renewal == nil {
       renewal = Task {
         defer { renewal = nil }

@@ -2,17 +2,17 @@ public import NebulaCore
 internal import NebulaHTTP
 internal import NebulaObjectStores
 
-/// Loads epochs into Snowflake: files staged in parallel, then one transaction that copies them all (DESIGN §5).
+/// Loads epochs into Snowflake: files staged in parallel, then one transaction that copies them all.
 public actor SnowflakeDestination: Destination {
   private let options: SnowflakeOptions
   private let context: ConnectorContext
-  private let pool: SessionPool
+  let pool: SessionPool
   private let http: HTTPClient
-  private let stage: Stage
+  let stage: Stage
   private let spool: Spool
   private let registry: TableRegistry
   private let ledger: Ledger
-  private let fence: Fence
+  let fence: Fence
   private let slots: Slots
   private let folder: String
   private var committer: Committer?

@@ -36,29 +36,59 @@ extension NebulaError.Code {
 /// The errors that only this connector gives, for the docs.
 let snowflakeErrors: [ErrorSpecification] = [
   .init(.loginFailed, "Snowflake refused the login.", remedy: "Check account, user and the password, key or token."),
-  .init(.badKey, "The private key can't be read.", remedy: "Write it as PKCS#8 PEM, with its passphrase if it is encrypted."),
+  .init(
+    .badKey, "The private key can't be read.", remedy: "Write it as PKCS#8 PEM, with its passphrase if it is encrypted."
+  ),
   .init(.notPermitted, "The role lacks a right.", remedy: "Run the GRANT in the message."),
-  .init(.objectMissing, "An object does not exist, or the role may not see it.", remedy: "Create it, or grant the right in the message."),
+  .init(
+    .objectMissing, "An object does not exist, or the role may not see it.",
+    remedy: "Create it, or grant the right in the message."),
   .init(.noWarehouse, "The session has no warehouse that runs.", remedy: "Set warehouse, and grant USAGE on it."),
-  .init(.unavailable, "Snowflake answers with errors of its own.", remedy: "It is tried again; look at status.snowflake.com if it stays."),
+  .init(
+    .unavailable, "Snowflake answers with errors of its own.",
+    remedy: "It is tried again; look at status.snowflake.com if it stays."),
   .init(.sessionLost, "A session ended.", remedy: "A new one is made; what it had not committed is found out first."),
   .init(.statementFailed, "Snowflake refused a statement.", remedy: "See the message and the query's history."),
   .init(.badAnswer, "An answer is not what the protocol allows.", remedy: "Check host; else report the defect."),
-  .init(.arrowResult, "A result came in Arrow format, which is not read here.", remedy: "Set the user's or account's *_QUERY_RESULT_FORMAT parameters to JSON."),
-  .init(.lockTimeout, "Another transaction holds the lock of this pipeline's fence.", remedy: "End the transaction in the message, or wait."),
-  .init(.copyRejected, "The load found a row that it can't take; nothing was loaded.", remedy: "Correct the row at its origin or the table's column, then run again."),
-  .init(.copyIncomplete, "The load did not take each file whole; nothing was loaded.", remedy: "See the message; the files are still in the stage."),
-  .init(.commitUnconfirmed, "COMMIT was answered, but the ledger lacks the epoch.", remedy: "It is found out under the fence's lock."),
-  .init(.chainBroken, "The ledger has a later epoch than one that is not committed.", remedy: "Do not delete from NEBULA_LEDGER; report the defect otherwise."),
+  .init(
+    .arrowResult, "A result came in Arrow format, which is not read here.",
+    remedy: "Set the user's or account's *_QUERY_RESULT_FORMAT parameters to JSON."),
+  .init(
+    .lockTimeout, "Another transaction holds the lock of this pipeline's fence.",
+    remedy: "End the transaction in the message, or wait."),
+  .init(
+    .copyRejected, "The load found a row that it can't take; nothing was loaded.",
+    remedy: "Correct the row at its origin or the table's column, then run again."),
+  .init(
+    .copyIncomplete, "The load did not take each file whole; nothing was loaded.",
+    remedy: "See the message; the files are still in the stage."),
+  .init(
+    .commitUnconfirmed, "COMMIT was answered, but the ledger lacks the epoch.",
+    remedy: "It is found out under the fence's lock."),
+  .init(
+    .chainBroken, "The ledger has a later epoch than one that is not committed.",
+    remedy: "Do not delete from NEBULA_LEDGER; report the defect otherwise."),
   .init(.stageFailed, "A file could not be put into the stage.", remedy: "See the message; it is tried again."),
-  .init(.stagedNameTaken, "A file of this name and other content lies in the stage.", remedy: "Find out who wrote it; use another stage_prefix."),
+  .init(
+    .stagedNameTaken, "A file of this name and other content lies in the stage.",
+    remedy: "Find out who wrote it; use another stage_prefix."),
   .init(.tablesCollide, "Two namespaces become one table.", remedy: "Choose a template that keeps them apart."),
-  .init(.columnsCollide, "Two columns become one name when folded to capitals.", remedy: "Rename one of them at the source."),
-  .init(.unknownColumn, "A record has a field for which the table has no column.", remedy: "Run the ALTER TABLE in the message, then run again."),
+  .init(
+    .columnsCollide, "Two columns become one name when folded to capitals.", remedy: "Rename one of them at the source."
+  ),
+  .init(
+    .unknownColumn, "A record has a field for which the table has no column.",
+    remedy: "Run the ALTER TABLE in the message, then run again."),
   .init(.tableMismatch, "The table lacks a column that is loaded.", remedy: "Add the column, or choose another table."),
-  .init(.rowTooLarge, "A row is larger than max_row_bytes.", remedy: "Raise max_row_bytes if the account allows it; the record is in the dead letters."),
-  .init(.unreadableRecord, "A record's bytes are not what they should be.", remedy: "Correct it at its origin; it is in the dead letters."),
-  .init(.spoolFailed, "A staged file can't be kept on disk before its upload.", remedy: "Make room in the spool folder, then run again."),
+  .init(
+    .rowTooLarge, "A row is larger than max_row_bytes.",
+    remedy: "Raise max_row_bytes if the account allows it; the record is in the dead letters."),
+  .init(
+    .unreadableRecord, "A record's bytes are not what they should be.",
+    remedy: "Correct it at its origin; it is in the dead letters."),
+  .init(
+    .spoolFailed, "A staged file can't be kept on disk before its upload.",
+    remedy: "Make room in the spool folder, then run again."),
   .init(.badManifest, "A stored manifest can't be read.", remedy: "Use the version of the program that wrote it."),
   .init(.formatMismatch, "The records do not fit the file format.", remedy: "Leave file_format out."),
 ]
@@ -97,14 +127,21 @@ struct ServerError: Sendable, Hashable {
         .noWarehouse, "Set warehouse to one that the role may use.\(permit)", .stop, .environment)
     case "000625", "000621", "000637":
       return make(.lockTimeout, "End the transaction that holds the lock, or wait.", .retry(after: nil))
+    case "000664", "000665":
+      // Somebody ended our transaction: a newer writer at its start, or the server. The ledger tells the two apart.
+      return make(.sessionLost, "What became of the epoch is found out first.", .reconnect)
     case "000604", "000605", "000630":
       return make(.statementFailed, "The statement was cancelled or timed out.", .retry(after: nil))
     default:
+      // An error inside Snowflake, or a conflict that ended the transaction: the same may succeed later.
+      if sqlState?.hasPrefix("XX") == true || sqlState?.hasPrefix("40") == true {
+        return make(.statementFailed, "It is tried again; see the query's history.", .retry(after: nil))
+      }
       if said.contains("lock") && (said.contains("timeout") || said.contains("waiting")) {
         return make(.lockTimeout, "End the transaction that holds the lock, or wait.", .retry(after: nil))
       }
       if number.hasPrefix("390") { return make(.sessionLost, "A new session is made.", .reconnect, .environment) }
-      return make(.statementFailed, "Look the query up in Snowflake's history.\(permit)")
+      return make(.statementFailed, "Look the query up in Snowflake's history.")
     }
   }
 }

@@ -1,5 +1,5 @@
-public import NebulaCore
 internal import Glibc
+public import NebulaCore
 
 /// What `snowflake_optimized` takes. Names follow Snowflake's own documents.
 public struct SnowflakeOptions: ConnectorOptions {
@@ -67,7 +67,8 @@ public struct SnowflakeOptions: ConnectorOptions {
       "host", \.host, environment: ["SNOWFLAKE_HOST"], example: "acme-eu1.snowflakecomputing.com",
       "Host or URL, when it is not ACCOUNT.snowflakecomputing.com; http:// to loopback addresses only."),
     Field(
-      "account_url", \.accountURL, environment: ["SNOWFLAKE_ACCOUNT_URL"], example: "https://acme-eu1.snowflakecomputing.com",
+      "account_url", \.accountURL, environment: ["SNOWFLAKE_ACCOUNT_URL"],
+      example: "https://acme-eu1.snowflakecomputing.com",
       "The same as host."),
     Field(
       "database", \.database, required: true, environment: ["SNOWFLAKE_DATABASE"], identity: true, example: "RAW",
@@ -82,8 +83,10 @@ public struct SnowflakeOptions: ConnectorOptions {
     Field(
       "control_schema", \.controlSchema, environment: ["SNOWFLAKE_CONTROL_SCHEMA"], example: "NEBULA",
       "The schema of the fence and ledger tables; schema when not set."),
-    Field("warehouse", \.warehouse, environment: ["SNOWFLAKE_WAREHOUSE"], example: "LOAD_WH", "The warehouse that loads."),
-    Field("role", \.role, environment: ["SNOWFLAKE_ROLE"], example: "LOADER", "The role; the user's default when not set."),
+    Field(
+      "warehouse", \.warehouse, environment: ["SNOWFLAKE_WAREHOUSE"], example: "LOAD_WH", "The warehouse that loads."),
+    Field(
+      "role", \.role, environment: ["SNOWFLAKE_ROLE"], example: "LOADER", "The role; the user's default when not set."),
   ]
 
   private static let login: [Field<SnowflakeOptions>] = [

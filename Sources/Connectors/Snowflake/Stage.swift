@@ -121,14 +121,16 @@ actor Stage {
     return error.isRetryable ? .again : .stop
   }
 
-  private nonisolated func verify(_ object: ObjectUpload, _ store: any ObjectStore, _ ticket: StageTicket) async throws {
+  private nonisolated func verify(_ object: ObjectUpload, _ store: any ObjectStore, _ ticket: StageTicket) async throws
+  {
     let found = try await store.head(object.key)
     let digest = ticket.type.digestName
     guard let found, found.size == object.size,
       ticket.type == .local || found.metadata[digest] == object.metadata[digest]
     else {
       throw NebulaError(
-        .stageFailed, "After its upload the file is not there whole: \(found?.size ?? 0) bytes instead of \(object.size).",
+        .stageFailed,
+        "After its upload the file is not there whole: \(found?.size ?? 0) bytes instead of \(object.size).",
         remedy: "It is uploaded again.", disposition: .retry(after: nil))
     }
   }
@@ -170,7 +172,8 @@ actor Stage {
     return known.credentials == refused.credentials && known.presignedURL == refused.presignedURL
   }
 
-  private nonisolated func ask(_ folder: String, _ file: String, _ compression: Compression) async throws -> StageTicket {
+  private nonisolated func ask(_ folder: String, _ file: String, _ compression: Compression) async throws -> StageTicket
+  {
     let name = name
     let statement = PutStatement(file: file, folder: folder, stage: name, compression).text
     let answer = try await pool.with { session in
@@ -184,7 +187,8 @@ actor Stage {
 struct PutStatement: Sendable {
   let text: String
   init(file: String, folder: String, stage: TableName, _ compression: Compression) {
-    text = "PUT file:///nebula/\(file) \(stageLocation(stage, folder)) AUTO_COMPRESS=FALSE "
+    text =
+      "PUT file:///nebula/\(file) \(stageLocation(stage, folder)) AUTO_COMPRESS=FALSE "
       + "SOURCE_COMPRESSION=\(compression.rawValue) OVERWRITE=TRUE"
   }
 }

@@ -25,6 +25,7 @@ extension StageTicket {
   }
 
   private var azureLocation: AzureBlobLocation {
+    // A whole address (a stand-in's, or a private one) has the account in its path.
     if let endPoint, endPoint.contains("://") { return AzureBlobLocation(endPoint: endPoint, container: bucket) }
     return AzureBlobLocation(
       account: storageAccount, suffix: endPoint ?? "blob.core.windows.net", container: bucket)

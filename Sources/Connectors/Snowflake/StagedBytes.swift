@@ -23,7 +23,9 @@ final class StagedBytes {
     self.name = name
     self.budget = budget
     self.spool = spool
-    cipher = try encryption.map { (file) throws(NebulaError) in try Crypto.AESCBC.encryptor(key: file.fileKey, iv: file.iv) }
+    cipher = try encryption.map { (file) throws(NebulaError) in
+      try Crypto.AESCBC.encryptor(key: file.fileKey, iv: file.iv)
+    }
   }
 
   /// How many bytes there are, as they will lie in the stage.

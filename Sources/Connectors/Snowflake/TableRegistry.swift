@@ -95,7 +95,8 @@ actor TableRegistry {
   private func mismatch(_ table: TableName, missing column: LoadColumn) -> NebulaError {
     NebulaError(
       .tableMismatch, "The table \(table.sql) has no column \(column.name.quoted).",
-      remedy: "ALTER TABLE \(table.sql) ADD COLUMN \(column.name.quoted) \(column.type); then run again. Nothing is lost.",
+      remedy:
+        "ALTER TABLE \(table.sql) ADD COLUMN \(column.name.quoted) \(column.type); then run again. Nothing is lost.",
       at: .init(path: table.sql))
   }
 
@@ -119,9 +120,12 @@ actor TableRegistry {
 
   private static func columns(_ result: QueryResult) -> [Column] {
     result.rows.indices.compactMap { row in
-      guard (result[row, "kind"] ?? "COLUMN").uppercased() == "COLUMN", let name = result[row, "name"] else { return nil }
+      guard (result[row, "kind"] ?? "COLUMN").uppercased() == "COLUMN", let name = result[row, "name"] else {
+        return nil
+      }
       return Column(
-        name: Identifier(exactly: name), type: result[row, "type"] ?? "VARCHAR", hasDefault: result[row, "default"] != nil)
+        name: Identifier(exactly: name), type: result[row, "type"] ?? "VARCHAR",
+        hasDefault: result[row, "default"] != nil)
     }
   }
 

@@ -44,9 +44,10 @@ final class AzureBlobSession: Sendable {
     }
   }
 
-  /// 404 may mean the container, 409 something that passes.
+  /// 404 may mean the container, 409 something that passes, and 400 anything but blocks that are gone.
   private static func isWorseThanItLooks(_ response: HTTPResponse) -> Bool {
     let code = response.headers["x-ms-error-code"]
+    if response.status == 400 { return code != "InvalidBlockList" }
     return response.status >= 400 && (code == "ContainerNotFound" || code == "ContainerBeingDeleted")
   }
 

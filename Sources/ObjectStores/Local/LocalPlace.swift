@@ -22,7 +22,7 @@ struct LocalPlace: ~Copyable {
   static func existing(root: String, key: String) throws(NebulaError) -> LocalPlace? {
     do {
       return try LocalPlace(root: root, key: key, makesFolders: false)
-    } catch where error.native == "errno \(ENOENT)" && error.place?.path != root {
+    } catch  where error.native == "errno \(ENOENT)" && error.place?.path != root {
       return nil
     }
   }

@@ -51,7 +51,8 @@ struct S3MultipartUpload: Sendable {
     let parts = etags.enumerated().map {
       "<Part><PartNumber>\($0.offset + 1)</PartNumber><ETag>\(XMLText.escape($0.element))</ETag></Part>"
     }
-    let xml = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\(parts.joined())"
+    let xml =
+      "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\(parts.joined())"
       + "</CompleteMultipartUpload>"
     var headers: HTTPHeaders = ["Content-Type": "application/xml"]
     if object.createOnly { headers["If-None-Match"] = "*" }

@@ -12,7 +12,9 @@ public struct Configuration: Sendable {
     public var identity: [String: String] {
       var identity = connector.specification.identity(of: properties)
       for property in connector.specification.properties where property.isSecret && property.isIdentity {
-        identity[property.name] = identity[property.name].map { SHA256.hex(SHA256.digest(of: Array($0.utf8)).prefix(8)) }
+        identity[property.name] = identity[property.name].map {
+          SHA256.hex(SHA256.digest(of: Array($0.utf8)).prefix(8))
+        }
       }
       return identity
     }
@@ -81,7 +83,8 @@ enum PipelineName {
     guard !isGood else { return nil }
     return configurationError(
       .badName, "'\(name)' can't be a pipeline's name.",
-      remedy: "Use letters, digits, '.', '_' and '-', starting with a letter or digit, \(maxLength) at most.", at: place)
+      remedy: "Use letters, digits, '.', '_' and '-', starting with a letter or digit, \(maxLength) at most.", at: place
+    )
   }
 
   /// `<source>-<dest>-<8 hex of both identities>`.

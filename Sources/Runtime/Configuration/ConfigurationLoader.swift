@@ -38,7 +38,8 @@ public struct ConfigurationLoader {
       return nil
     }
     let sections = Properties(entries)
-    refuseUnknown(sections, among: ["name", "source", "destination", "pipeline", "state", "plugins"], of: "A configuration")
+    refuseUnknown(
+      sections, among: ["name", "source", "destination", "pipeline", "state", "plugins"], of: "A configuration")
     if let plugins = sections["plugins"] {
       errors.append(
         configurationError(
@@ -51,8 +52,8 @@ public struct ConfigurationLoader {
     let state = request.stateDirectory ?? sections["state"].flatMap { stateDirectory($0) }
     guard let source, let destination else { return nil }
     var configuration = Configuration(
-      name: written ?? "", source: source, destination: destination, settings: settings, stateDirectory: "",
-      redactor: Redactor(secrets: secrets))
+      name: written ?? "", source: source, destination: destination, settings: settings.settings,
+      stateDirectory: "", redactor: Redactor(secrets: secrets))
     if written == nil { configuration.name = PipelineName.standard(for: configuration.identity) }
     configuration.stateDirectory = StateDirectory.find(
       state, pipeline: configuration.name, environment: request.environment)
@@ -109,7 +110,8 @@ public struct ConfigurationLoader {
       errors.append(
         configurationError(
           .missingProperty, "The \(path) has no type.",
-          remedy: "Write `\(path): { type: … }` or use --\(role == .source ? "source" : "dest"). Run `nebula-swift list` for all.",
+          remedy:
+            "Write `\(path): { type: … }` or use --\(role == .source ? "source" : "dest"). Run `nebula-swift list` for all.",
           at: section["type"]?.place ?? .init(path: whole.path)))
       return nil
     }
@@ -144,16 +146,16 @@ public struct ConfigurationLoader {
     }
   }
 
-  private mutating func settings(_ section: PropertyValue?) -> PipelineSettings {
+  private mutating func settings(_ section: PropertyValue?) -> PipelineOptions {
     let properties = map(section, "pipeline")
     let specification = ConnectorSpecification(
       name: "pipeline", role: .source, summary: "", properties: PipelineOptions.fields.map(\.specification))
     let problems = specification.problems(with: properties, at: "pipeline")
     errors += problems
-    guard problems.isEmpty else { return PipelineSettings() }
-    do throws(NebulaError) { return try PipelineOptions(decoding: properties).settings } catch {
+    guard problems.isEmpty else { return PipelineOptions() }
+    do throws(NebulaError) { return try PipelineOptions(decoding: properties) } catch {
       errors.append(error)
-      return PipelineSettings()
+      return PipelineOptions()
     }
   }
 
@@ -203,7 +205,9 @@ public struct ConfigurationLoader {
 extension NebulaError {
   /// The same error without secrets.
   public func redacted(by redactor: Redactor) -> NebulaError {
-    let shown = place.map { Place(path: redactor($0.path), line: $0.line, column: $0.column, key: $0.key.map { redactor($0) }) }
+    let shown = place.map {
+      Place(path: redactor($0.path), line: $0.line, column: $0.column, key: $0.key.map { redactor($0) })
+    }
     return NebulaError(
       code, redactor(message), remedy: redactor(remedy), at: shown, native: native.map { redactor($0) },
       disposition: disposition, exit: exit)

@@ -21,8 +21,12 @@ public struct PipelineOptions: ConnectorOptions {
       "epoch_records", \.epochRecords, range: 1...1_000_000_000,
       "Cut an epoch, the unit of commit, after this many records."),
     Field("epoch_bytes", \.epochBytes, range: 1...ByteCount(1 << 50), "Cut an epoch after this many bytes read."),
-    Field("epoch_age", \.epochAge, range: .milliseconds(10)...(.seconds(86_400)), "Cut an epoch this long after its first record."),
-    Field("epoch_idle", \.epochIdle, range: .milliseconds(10)...(.seconds(86_400)), "Cut an epoch this long after its last record."),
+    Field(
+      "epoch_age", \.epochAge, range: .milliseconds(10)...(.seconds(86_400)),
+      "Cut an epoch this long after its first record."),
+    Field(
+      "epoch_idle", \.epochIdle, range: .milliseconds(10)...(.seconds(86_400)),
+      "Cut an epoch this long after its last record."),
     Field(
       "max_in_flight_bytes", \.maxInFlightBytes, range: .mebibytes(8)...ByteCount(1 << 50),
       "All bytes that may be in memory between source and destination. A slow destination slows the source."),

@@ -107,13 +107,17 @@ struct YAMLReader {
       try count(found.nodes, place)
       return (found.value, false)
     case .list(let anchor, let place):
-      return (try structure(anchor, place, depth) { (reader, depth) throws(NebulaError) in
-        try reader.list(place, depth)
-      }, false)
+      return (
+        try structure(anchor, place, depth) { (reader, depth) throws(NebulaError) in
+          try reader.list(place, depth)
+        }, false
+      )
     case .map(let anchor, let place):
-      return (try structure(anchor, place, depth) { (reader, depth) throws(NebulaError) in
-        try reader.map(place, depth)
-      }, false)
+      return (
+        try structure(anchor, place, depth) { (reader, depth) throws(NebulaError) in
+          try reader.map(place, depth)
+        }, false
+      )
     case .documentStart(let place): throw problem("A document starts here.", place)
     case .end, .other: throw problem("The text ends where a value should stand.", nil)
     }
@@ -123,7 +127,9 @@ struct YAMLReader {
     _ anchor: String?, _ place: NebulaError.Place, _ depth: Int,
     _ read: (inout YAMLReader, Int) throws(NebulaError) -> PropertyValue
   ) throws(NebulaError) -> PropertyValue {
-    guard depth < YAMLReader.maxDepth else { throw problem("Structures are nested deeper than \(YAMLReader.maxDepth).", place) }
+    guard depth < YAMLReader.maxDepth else {
+      throw problem("Structures are nested deeper than \(YAMLReader.maxDepth).", place)
+    }
     let before = nodes
     try count(1, place)
     let value = try read(&self, depth + 1)
@@ -151,7 +157,8 @@ struct YAMLReader {
         throw problem("A key must be a text.", place, "Write `name: value`.")
       }
       if let first = seen.updateValue(keyPlace, forKey: key) {
-        throw problem("'\(key)' is written twice, first in line \(first.line ?? 0).", keyPlace, "Leave one of them out.")
+        throw problem(
+          "'\(key)' is written twice, first in line \(first.line ?? 0).", keyPlace, "Leave one of them out.")
       }
       try count(1, keyPlace)
       let (value, isNothing) = try node(try next(), depth: depth)

@@ -1,158 +1,194 @@
-internal import FoundationEssentials
-internal import Glibc
+import Glibc
 public import NebulaCore
 
-/// Keeps dead letters as JSON lines, one file an epoch, in a folder of their own: hidden (`.NAME`) until the epoch has
-/// its receipt.
+/// Dead letters as JSON Lines, one file an epoch: written under a hidden name, durable before the intent that lists
+/// it, renamed visible after the receipt (DESIGN §5). Each line says what was wrong, what to do, where the record
+/// stood, and holds the record itself.
 public actor FileDeadLetterStore: DeadLetterStore {
   private let executor = ThreadExecutor()
-  /// Called by the concurrency runtime.
+  /// Blocks, so it runs on a thread of its own.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
   private let folder: String
-  private let redactor: Redactor
-  /// Files that this process made, and that nobody else has reason to touch before they are visible.
-  private var sealed: Set<String> = []
+  private var open: [EpochID: DeadLetterWriter] = [:]
+  /// Files that are sealed and not yet visible: a load that finds bad rows adds to one.
+  private var sealed: [String: DeadLetterFile] = [:]
 
-  /// A store in `folder`, which is made when it is needed. Errors are written through `redactor`.
-  public init(folder: String, redactor: Redactor) {
+  private let redactor: Redactor
+
+  /// Keeps the files in `folder`, which is made when missing (0700). What is said of a record goes through `redactor`;
+  /// the record itself is kept as it came.
+  public init(folder: String, redactor: Redactor = Redactor(secrets: [])) {
     self.folder = folder
     self.redactor = redactor
   }
   deinit { executor.stop() }
 
+  private func hidden(_ name: String) -> String { "\(folder)/.\(name)" }
+  private static func name(_ epoch: EpochID) -> String { "\(epoch).jsonl" }
+
+  /// Appends to the epoch's hidden file; to a sealed one too, until it is published.
   public func append(_ records: [RejectedRecord], to epoch: EpochID) async throws {
     guard !records.isEmpty else { return }
-    try makePrivateFolder(folder)
-    var lines = Data()
-    for record in records {
-      lines.append(try encode(record))
-      lines.append(UInt8(ascii: "\n"))
+    if open[epoch] == nil {
+      try makeFolder()
+      let name = Self.name(epoch)
+      open[epoch] = try DeadLetterWriter(hidden(name), behind: sealed[name])
     }
-    let path = hidden(name(epoch))
-    let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw failure(path) }
-    defer { close(file) }
-    var rest = Array(lines)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw failure(path) }
-      rest = rest.dropFirst(count)
-    }
+    try open[epoch]?.append(
+      records.map { RejectedRecord($0.error.redacted(by: redactor), payload: $0.payload, format: $0.format) })
   }
 
+  /// Flushes file and folder; nil when there is nothing.
   public func seal(_ epoch: EpochID) async throws -> DeadLetterFile? {
-    let path = hidden(name(epoch))
-    guard access(path, F_OK) == 0 else { return nil }
-    let described = try describe(path, as: name(epoch))
-    try sync(path, O_RDWR)
-    try sync(folder, O_RDONLY | O_DIRECTORY)
-    sealed.insert(described.name)
-    return described
+    guard let writer = open[epoch] else { return sealed[Self.name(epoch)] }
+    let file = try writer.finish(name: Self.name(epoch))
+    try sync()
+    open[epoch] = nil
+    sealed[file.name] = file
+    return file
   }
 
+  /// Renames the hidden file to its name; a visible file with the right content is accepted as done.
   public func publish(_ file: DeadLetterFile) async throws {
-    let (from, to) = (hidden(file.name), "\(folder)/\(file.name)")
-    guard access(from, F_OK) == 0 else {
-      // A start publishes the last file again: it is visible by now, or a person has taken it away to work on it.
-      guard !sealed.contains(file.name) || access(to, F_OK) == 0 else { throw broken(file, "is missing") }
-      return
-    }
-    guard try describe(from, as: file.name) == file else { throw broken(file, "has other content") }
-    guard rename(from, to) == 0 else { throw failure(to) }
-    sealed.remove(file.name)
-    try sync(folder, O_RDONLY | O_DIRECTORY)
-  }
-
-  public func discard(_ epoch: EpochID) async throws { unlink(hidden(name(epoch))) }
-
-  public func sweep(keeping files: [DeadLetterFile], through generation: UInt64) async throws {
-    let end = name(EpochID(generation: generation, sequence: .max))
-    let kept = Dictionary(files.map { ($0.name, $0) }) { a, _ in a }
-    for entry in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
-      let name = String(entry.dropFirst())
-      guard entry.hasPrefix("."), name.hasSuffix(".jsonl"), name <= end else { continue }
-      if let file = kept[name] {
-        // What a dead writer added behind the part that its intent lists will be added again.
-        var status = stat()
-        if stat(hidden(name), &status) == 0, status.st_size > Int(file.bytes) { truncate(hidden(name), Int(file.bytes)) }
-      } else {
-        unlink(hidden(name))
+    guard !file.name.contains("/"), !file.name.isEmpty else { throw notWhole(file, "has no name that fits") }
+    let visible = "\(folder)/\(file.name)"
+    try cut(file)
+    if try isWhole(hidden(file.name), file) {
+      // link, not rename: a name that is taken is never overwritten
+      guard link(hidden(file.name), visible) == 0 || errno == EEXIST else {
+        throw deadLetterError(errno, "Publishing", visible)
       }
+      guard try isWhole(visible, file) else { throw notWhole(file, "exists with other content") }
+      try remove(hidden(file.name))
+    } else if try !isWhole(visible, file) {
+      throw notWhole(file, "is missing or not whole")
+    }
+    sealed[file.name] = nil
+    try sync()
+  }
+
+  public func publishAgain(_ file: DeadLetterFile) async throws {
+    let names = [hidden(file.name), "\(folder)/\(file.name)"]
+    guard names.contains(where: { access($0, F_OK) == 0 }) else { return }
+    try await publish(file)
+  }
+
+  /// Removes the hidden file of an epoch that is not committed.
+  public func discard(_ epoch: EpochID) async throws {
+    open[epoch] = nil
+    sealed[Self.name(epoch)] = nil
+    try remove(hidden(Self.name(epoch)))
+  }
+
+  /// Removes hidden files that nobody names, of this generation's epochs and older ones; those being written stay.
+  /// Kept files are cut to what their intent says: a death may have come between a later addition and its intent.
+  public func sweep(keeping files: [DeadLetterFile], through generation: UInt64) async throws {
+    for file in files {
+      try cut(file)
+      sealed[file.name] = file
+    }
+    let kept = Set(files.map(\.name)).union(open.keys.map(Self.name))
+    for name in try hiddenNames() where !kept.contains(name) {
+      guard let found = UInt64(name.prefix { $0 != "-" }), found <= generation else { continue }
+      sealed[name] = nil
+      try remove(hidden(name))
     }
   }
 
-  // MARK: - Parts
-
-  private func name(_ epoch: EpochID) -> String { "\(epoch).jsonl" }
-  private func hidden(_ name: String) -> String { "\(folder)/.\(name)" }
-
-  private func encode(_ record: RejectedRecord) throws -> Data {
-    let text = String(validating: record.payload, as: UTF8.self)
-    let error = record.error.redacted(by: redactor)
-    let line = DeadLetter(
-      code: error.code.rawValue, message: error.message, remedy: error.remedy, place: error.place?.description,
-      native: error.native, format: "\(record.format)", payload: text,
-      payloadBase64: text == nil ? Data(record.payload).base64EncodedString() : nil)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(line)
+  private func hiddenNames() throws(NebulaError) -> [String] {
+    guard let entries = opendir(folder) else {
+      if errno == ENOENT { return [] }
+      throw deadLetterError(errno, "Listing", folder)
+    }
+    defer { closedir(entries) }
+    var names: [String] = []
+    while let entry = readdir(entries) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name.hasPrefix("."), name.hasSuffix(".jsonl") { names.append(String(name.dropFirst())) }
+    }
+    return names
   }
 
-  private func describe(_ path: String, as name: String) throws -> DeadLetterFile {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { throw failure(path) }
-    defer { close(file) }
-    var hash = SHA256()
-    var (records, bytes) = (UInt64(0), UInt64(0))
-    var piece = [UInt8](repeating: 0, count: 64 << 10)
+  // MARK: Files
+
+  private func makeFolder() throws(NebulaError) {
+    guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
+      throw deadLetterError(errno, "Making the folder", folder)
+    }
+  }
+
+  /// Drops what stands behind the end that the file is known to have.
+  private func cut(_ file: DeadLetterFile) throws(NebulaError) {
+    var status = stat()
+    let path = hidden(file.name)
+    guard stat(path, &status) == 0, UInt64(status.st_size) > file.bytes else { return }
+    guard truncate(path, Int(file.bytes)) == 0 else { throw deadLetterError(errno, "Shortening", path) }
+  }
+
+  private func remove(_ path: String) throws(NebulaError) {
+    guard unlink(path) == 0 || errno == ENOENT else { throw deadLetterError(errno, "Removing", path) }
+  }
+
+  private func sync() throws(NebulaError) {
+    let number = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard number >= 0 else { throw deadLetterError(errno, "Opening", folder) }
+    defer { close(number) }
+    guard fsync(number) == 0 else { throw deadLetterError(errno, "Flushing", folder) }
+  }
+
+  private func isWhole(_ path: String, _ file: DeadLetterFile) throws(NebulaError) -> Bool {
+    let number = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    if number < 0, errno == ENOENT { return false }
+    guard number >= 0 else { throw deadLetterError(errno, "Opening", path) }
+    defer { close(number) }
+    var (hash, length) = (SHA256(), UInt64(0))
+    var buffer = [UInt8](repeating: 0, count: 256 << 10)
     while true {
-      let count = read(file, &piece, piece.count)
+      let count = read(number, &buffer, buffer.count)
       if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw failure(path) }
-      if count == 0 { break }
-      let part = piece[..<count]
-      part.withUnsafeBytes { hash.update($0) }
-      records += part.reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
-      bytes += UInt64(count)
+      guard count >= 0 else { throw deadLetterError(errno, "Reading", path) }
+      if count == 0 { return length == file.bytes && SHA256.hex(hash.finish()) == file.sha256 }
+      length += UInt64(count)
+      buffer.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[0..<count])) }
     }
-    return DeadLetterFile(name: name, records: records, bytes: bytes, sha256: SHA256.hex(hash.finish()))
   }
 
-  private func sync(_ path: String, _ flags: Int32) throws {
-    let file = open(path, flags | O_CLOEXEC)
-    guard file >= 0 else { throw failure(path) }
-    defer { close(file) }
-    guard fsync(file) == 0 else { throw failure(path) }
-  }
-
-  private func failure(_ path: String) -> NebulaError {
-    let code = errno
-    return NebulaError(
-      .deadLetters, "The dead letters \(path) could not be written: \(String(cString: strerror(code))).",
-      remedy: "Free space on its disk, or mend its rights. Nothing is lost: it is tried again.", at: .init(path: path),
-      native: "errno \(code)", disposition: .retry(after: .seconds(1)), exit: .environment)
-  }
-
-  private func broken(_ file: DeadLetterFile, _ what: String) -> NebulaError {
+  private func notWhole(_ file: DeadLetterFile, _ what: String) -> NebulaError {
     NebulaError(
-      .deadLetters, "The dead letter file \(file.name) of a committed epoch \(what).",
-      remedy: "Put it back from a backup; or `nebula-swift state reset` to start over.", at: .init(path: folder))
+      .deadLettersDamaged, "The dead letter file \(file.name) \(what).",
+      remedy: "Bring the file back, or look into the folder for who changed it; the records are counted as rejected.",
+      at: .init(path: "\(folder)/\(file.name)"))
   }
 }
 
-private struct DeadLetter: Encodable {
-  let code: String
-  let message: String
-  let remedy: String
-  let place: String?
-  let native: String?
-  let format: String
-  let payload: String?
-  let payloadBase64: String?
-  enum CodingKeys: String, CodingKey {
-    case code, message, remedy, place, native, format, payload
-    case payloadBase64 = "payload_base64"
+extension NebulaError.Code {
+  /// A dead letter file could not be written.
+  public static let deadLettersFailed: Self = "dead_letters.failed"
+  /// The disk is full where dead letters lie.
+  public static let deadLettersDiskFull: Self = "dead_letters.disk_full"
+  /// A dead letter file is not what its intent says.
+  public static let deadLettersDamaged: Self = "dead_letters.damaged"
+}
+
+/// The errors of dead letters, for the docs.
+public let deadLetterErrors: [ErrorSpecification] = [
+  .init(
+    .deadLettersFailed, "A dead letter file could not be written.", remedy: "Look at the disk and the folder's owner."),
+  .init(.deadLettersDiskFull, "The disk is full where dead letters lie.", remedy: "Make room; nothing is lost."),
+  .init(.deadLettersDamaged, "A dead letter file is missing or changed.", remedy: "Bring the file back."),
+]
+
+func deadLetterError(_ number: Int32, _ doing: String, _ path: String) -> NebulaError {
+  let message = "\(doing) \(path) failed: \(String(cString: strerror(number)))."
+  guard number == ENOSPC || number == EDQUOT || number == EFBIG else {
+    return NebulaError(
+      .deadLettersFailed, message, remedy: "Look at the disk and at the folder's owner; nothing is lost.",
+      at: .init(path: path), native: "errno \(number)", exit: .environment)
   }
+  return NebulaError(
+    .deadLettersDiskFull, message, remedy: "Make room there; nothing is lost, and the next start goes on.",
+    at: .init(path: path), native: "errno \(number)", disposition: .retry(after: nil), exit: .environment)
 }

@@ -42,6 +42,7 @@ public actor SQLiteStateStore: StateStore {
 
   // MARK: - The lease
 
+  /// Takes the pipeline with the next generation, unless a live holder's lease runs or something else was moved here.
   public func acquire(_ pipeline: String, identity: PipelineIdentity) async throws -> Lease {
     keeper?.stop()
     let lease = try write { table throws(NebulaError) in
@@ -63,10 +64,12 @@ public actor SQLiteStateStore: StateStore {
     return lease
   }
 
+  /// Prolongs the lease.
   public func renew(_ lease: Lease) async throws {
     try write { table throws(NebulaError) in try table.renew(lease, holder, until: expiry()) }
   }
 
+  /// Gives the lease back; its generation stays used.
   public func release(_ lease: Lease) async throws {
     keeper?.stop()
     keeper = nil
@@ -94,6 +97,7 @@ public actor SQLiteStateStore: StateStore {
 
   // MARK: - The state
 
+  /// What is stored.
   public func load(_ lease: Lease) async throws -> PipelineState {
     try write { table throws(NebulaError) in
       let row = try table.require(lease)
@@ -101,6 +105,7 @@ public actor SQLiteStateStore: StateStore {
     }
   }
 
+  /// Stores an intent behind the tail, and removes the pin.
   public func store(_ intent: Intent, under lease: Lease) async throws {
     let now = clock.wall()
     try write { table throws(NebulaError) in
@@ -119,6 +124,7 @@ public actor SQLiteStateStore: StateStore {
     }
   }
 
+  /// Puts a receipt in the place of the oldest intent.
   public func store(_ checkpoint: Checkpoint, under lease: Lease) async throws -> DurablePosition {
     let now = clock.wall()
     try write { table throws(NebulaError) in
@@ -137,6 +143,7 @@ public actor SQLiteStateStore: StateStore {
     return DurablePosition(storing: checkpoint)
   }
 
+  /// Corrects a stored intent: same id, same place, same extent.
   public func replace(_ intent: Intent, under lease: Lease) async throws {
     let now = clock.wall()
     try write { table throws(NebulaError) in
@@ -152,6 +159,7 @@ public actor SQLiteStateStore: StateStore {
     }
   }
 
+  /// Drops an intent and all that follow it, and stores the pin.
   public func drop(from id: EpochID, pin: Pin?, under lease: Lease) async throws {
     let now = clock.wall()
     try write { table throws(NebulaError) in

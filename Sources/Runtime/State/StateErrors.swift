@@ -13,8 +13,6 @@ extension NebulaError.Code {
   public static let stateNewer: Self = "state.newer_version"
   /// The file is a database, but not one of ours.
   public static let stateForeign: Self = "state.not_a_state_file"
-  /// Dead letters can't be written, or are not what was written.
-  public static let deadLetters: Self = "state.dead_letters"
   /// The state file belongs to another pipeline.
   public static let stateOccupied: Self = "state.other_pipeline"
   /// There is no state.
@@ -36,17 +34,16 @@ public let stateErrors: [ErrorSpecification] = [
   .init(
     .gap, "A committed epoch lies behind one that is gone.",
     remedy: "Compare the destination with the source, then run `nebula-swift state reset`."),
-  .init(.stateDisk, "The state file can't be written now.", remedy: "Free space on its disk; the write is tried again."),
+  .init(
+    .stateDisk, "The state file can't be written now.", remedy: "Free space on its disk; the write is tried again."),
   .init(.stateBusy, "Another process is writing the state file.", remedy: "Look who has the file open."),
   .init(.stateCorrupt, "The state file is damaged.", remedy: "Restore it from a backup, or move it away."),
   .init(.stateUnwritable, "The state file can't be opened for writing.", remedy: "Mend its rights, or use --state."),
   .init(.stateNewer, "The state file was written by a newer nebula-swift.", remedy: "Use that version or a newer one."),
-  .init(.stateForeign, "The file is an SQLite database of something else.", remedy: "Choose another place with --state."),
+  .init(
+    .stateForeign, "The file is an SQLite database of something else.", remedy: "Choose another place with --state."),
   .init(
     .stateOccupied, "The state file belongs to another pipeline.",
     remedy: "Give every pipeline a folder of its own with --state."),
-  .init(
-    .deadLetters, "Dead letters can't be written, or are not what was written.",
-    remedy: "Free space on the disk; look into the folder `dead-letters` beside the state."),
   .init(.stateMissing, "There is no state for that pipeline.", remedy: "Check the name and --state."),
 ]

@@ -146,7 +146,10 @@ struct Stored<Value: Codable>: Codable {
   static func decode(_ text: String, from path: String) throws(NebulaError) -> Value {
     do {
       let stored = try JSONDecoder().decode(Stored.self, from: Data(text.utf8))
-      guard stored.format == 1 else { throw DecodingError.valueNotFound(Value.self, .init(codingPath: [], debugDescription: "format \(stored.format)")) }
+      guard stored.format == 1 else {
+        throw DecodingError.valueNotFound(
+          Value.self, .init(codingPath: [], debugDescription: "format \(stored.format)"))
+      }
       return stored.value
     } catch {
       throw NebulaError(

@@ -177,8 +177,12 @@ struct StateTable {
     let intents = try intents(pipeline)
     for intent in intents { try record("reset_intent", at: intent.id, try Stored.encode(intent), lease, now) }
     if let pin = row.pin { try record("reset_pin", at: row.highest, try Stored.encode(pin), lease, now) }
-    if let last = row.checkpoint { try record("reset_checkpoint", at: last.receipt.id, try Stored.encode(last), lease, now) }
-    try record("reset", at: row.highest, try row.identity.map { i throws(NebulaError) in try Stored.encode(i) } ?? "{}", lease, now)
+    if let last = row.checkpoint {
+      try record("reset_checkpoint", at: last.receipt.id, try Stored.encode(last), lease, now)
+    }
+    try record(
+      "reset", at: row.highest, try row.identity.map { i throws(NebulaError) in try Stored.encode(i) } ?? "{}", lease,
+      now)
   }
 
   /// The newest `limit` entries of a pipeline's history, newest first.

@@ -6,7 +6,9 @@ struct Document {
   private mutating func element(_ type: UInt8, _ name: String, _ value: [UInt8]) {
     elements += [type] + Array(name.utf8) + [0] + value
   }
-  private func little<T: FixedWidthInteger>(_ number: T) -> [UInt8] { withUnsafeBytes(of: number.littleEndian) { Array($0) } }
+  private func little<T: FixedWidthInteger>(_ number: T) -> [UInt8] {
+    withUnsafeBytes(of: number.littleEndian) { Array($0) }
+  }
   func string(_ name: String, _ text: String) -> Document { raw(name, Array(text.utf8)) }
   /// A string of any bytes, also of those that are no UTF-8.
   func raw(_ name: String, _ bytes: [UInt8]) -> Document {
@@ -77,12 +79,16 @@ struct ChangeBatch {
   }
 
   /// `count` inserts with distinct documents, numbered from `first`.
-  static func orders(_ count: Int, from first: Int = 0, in namespace: Namespace = Namespace(database: "shop", collection: "orders")) -> RecordBatch {
+  static func orders(
+    _ count: Int, from first: Int = 0, in namespace: Namespace = Namespace(database: "shop", collection: "orders")
+  ) -> RecordBatch {
     var batch = ChangeBatch()
     for number in first..<first + count {
       let key = Document().int32("_id", Int32(number))
-      let document = key.string("name", "customer \(number) \"quoted\" \u{1F600}").int64("big", 9_007_199_254_740_993 + Int64(number))
-        .document("inner", Document().double("price", 19.99).string("text", "line\nbreak \\ back"))
+      let document = key.string("name", "customer \(number) \"quoted\" \u{1F600}").int64(
+        "big", 9_007_199_254_740_993 + Int64(number)
+      )
+      .document("inner", Document().double("price", 19.99).string("text", "line\nbreak \\ back"))
       batch.add(
         .insert, namespace, key: key.bytes, document: document.bytes, token: "82\(number)",
         sequence: ChangeSequence(clusterTime: 0x6500_0000_0000_0001, index: UInt32(number)))

@@ -83,5 +83,7 @@ final class Lines: Sendable {
 }
 
 extension EpochID {
-  static func at(_ generation: UInt64, _ sequence: UInt64) -> EpochID { EpochID(generation: generation, sequence: sequence) }
+  static func at(_ generation: UInt64, _ sequence: UInt64) -> EpochID {
+    EpochID(generation: generation, sequence: sequence)
+  }
 }

@@ -17,7 +17,8 @@ final class StandIn: @unchecked Sendable {  // everything is set in init
       .deletingLastPathComponent().deletingLastPathComponent().path
   }()
   /// Tests that need it are left out, loudly, where there is no Python environment.
-  static let isAvailable = FileManager.default.fileExists(atPath: root + "/.venv/bin/python")
+  static let isAvailable =
+    FileManager.default.fileExists(atPath: root + "/.venv/bin/python")
     && FileManager.default.fileExists(atPath: root + "/Sandbox/snowflake/__main__.py")
 
   init(_ arguments: [String] = []) throws {
@@ -26,10 +27,11 @@ final class StandIn: @unchecked Sendable {  // everything is set in init
     let portFile = folder + "/port"
     process.executableURL = URL(fileURLWithPath: Self.root + "/.venv/bin/python")
     process.currentDirectoryURL = URL(fileURLWithPath: Self.root)
-    process.arguments = [
-      "-m", "Sandbox.snowflake", "--port", "0", "--port-file", portFile, "--data", folder + "/data",
-      "--user", "LOADER", "--password", "secret-of-the-test", "--database", "RAW.SHOP", "--threads", "2",
-    ] + arguments
+    process.arguments =
+      [
+        "-m", "Sandbox.snowflake", "--port", "0", "--port-file", portFile, "--data", folder + "/data",
+        "--user", "LOADER", "--password", "secret-of-the-test", "--database", "RAW.SHOP", "--threads", "2",
+      ] + arguments
     _ = FileManager.default.createFile(atPath: folder + "/log", contents: nil)
     let log = FileHandle(forWritingAtPath: folder + "/log")
     process.standardOutput = log
@@ -43,7 +45,8 @@ final class StandIn: @unchecked Sendable {  // everything is set in init
       }
       guard process.isRunning, Date() < deadline else {
         throw NebulaError(
-          "test.standin", "The stand-in did not start: \((try? String(contentsOfFile: folder + "/log", encoding: .utf8)) ?? "")",
+          "test.standin",
+          "The stand-in did not start: \((try? String(contentsOfFile: folder + "/log", encoding: .utf8)) ?? "")",
           remedy: "")
       }
       usleep(20_000)

@@ -1,0 +1,121 @@
+import CNebulaKernels
+import Testing
+
+@Suite("Kernels equal their scalar references")
+struct KernelTests {
+  /// Texts that reach every branch: block edges, escapes, control characters, good and bad UTF-8, at every offset.
+  static func hostile(_ seed: UInt64, _ count: Int) -> [[UInt8]] {
+    var random = Seeded(seed)
+    let alphabets: [[UInt8]] = [
+      Array("abcdefgh"), Array("ab\"\\,\n\r\u{1}"), Array(0...255), Array("é☆😀a"), [0x61, 0xE2, 0x98, 0x86, 0x22],
+    ]
+    return (0..<count).map { index in
+      var text = random.bytes(index % 150, from: Array("abcdefgh"))
+      let noise = random.bytes(Int.random(in: 0...4, using: &random), from: alphabets[index % alphabets.count])
+      for byte in noise where !text.isEmpty { text[Int.random(in: 0..<text.count, using: &random)] = byte }
+      return index % 3 == 0 ? random.bytes(index % 150, from: alphabets[index % alphabets.count]) : text
+    }
+  }
+
+  @Test func finders() {
+    for text in Self.hostile(1, 6000) {
+      let count = text.count
+      #expect(nebula_find_byte(text, count, 0x61) == text.firstIndex(of: 0x61) ?? count)
+      #expect(nebula_find_either(text, count, 0x2C, 0x0A) == nebula_find_either_scalar(text, count, 0x2C, 0x0A))
+      #expect(
+        nebula_find_any4(text, count, 0x2C, 0x0A, 0x0D, 0x22)
+          == nebula_find_any4_scalar(text, count, 0x2C, 0x0A, 0x0D, 0x22))
+      #expect(nebula_json_plain_prefix(text, count) == nebula_json_plain_prefix_scalar(text, count))
+      #expect(nebula_utf8_valid_prefix(text, count) == nebula_utf8_valid_prefix_scalar(text, count))
+    }
+  }
+
+  @Test func escapes() {
+    for text in Self.hostile(2, 6000) {
+      var fast = [UInt8](repeating: 0, count: text.count * 6 + 32)
+      var slow = fast
+      var (badFast, badSlow) = (0, 0)
+      let countFast = nebula_json_escape(&fast, text, text.count, &badFast)
+      let countSlow = nebula_json_escape_scalar(&slow, text, text.count, &badSlow)
+      #expect(badFast == badSlow && fast.prefix(countFast) == slow.prefix(countSlow), "\(text)")
+    }
+  }
+
+  /// JSON that is right, and the same with a few bytes changed.
+  static func jsonTexts() -> [[UInt8]] {
+    var random = Seeded(3)
+    func value(_ depth: Int) -> String {
+      switch Int.random(in: 0..<(depth < 4 ? 8 : 6), using: &random) {
+      case 0: ["true", "false", "null"].randomElement(using: &random) ?? ""
+      case 1: ["0", "-0.5e+10", "12345678901234567890", "1E-2"].randomElement(using: &random) ?? ""
+      case 2, 3, 4:
+        "\""
+          + String(
+            repeating: ["a", "é", "\\n", "\\u00e9", " "].randomElement(using: &random) ?? "",
+            count: Int.random(in: 0..<70, using: &random)) + "\""
+      case 5: "\"\""
+      case 6:
+        "[" + (0..<Int.random(in: 0..<5, using: &random)).map { _ in value(depth + 1) }.joined(separator: " , ") + "]"
+      default:
+        "{"
+          + (0..<Int.random(in: 0..<5, using: &random)).map { "\"k\($0)\":" + value(depth + 1) }.joined(separator: ",")
+          + "}"
+      }
+    }
+    return (0..<4000).map { index in
+      var text = Array(value(0).utf8)
+      if index % 4 > 0 {
+        for _ in 0..<index % 4 where !text.isEmpty {
+          let at = Int.random(in: 0..<text.count, using: &random)
+          text[at] = random.bytes(1, from: index % 2 == 0 ? Array("{}[]\",:\\0e-. tfn\n") : Array(0...255))[0]
+        }
+      }
+      return text
+    }
+  }
+
+  @Test(arguments: [Int32(1), 2]) func jsonVariants(_ variant: Int32) {
+    var verdicts = Set<Int32>()
+    for text in Self.jsonTexts() + Self.hostile(4, 2000) {
+      var (offset, reference) = (0, 0)
+      let fault = nebula_json_validate_variant(variant, text, text.count, 500, &offset)
+      if fault == -1 { return }  // not on this machine
+      let expected = nebula_json_validate_scalar(text, text.count, 500, &reference)
+      #expect(fault == expected && offset == reference, "\(text.text)")
+      verdicts.insert(fault)
+    }
+    #expect(verdicts.count > 6)
+  }
+
+  @Test func membersOfEveryVariant() {
+    for text in Self.jsonTexts() {
+      var fast = [nebula_json_member](repeating: nebula_json_member(), count: 3)
+      var slow = fast
+      var (found, offset, foundSlow, offsetSlow) = (0, 0, 0, 0)
+      let fault = nebula_json_members(text, text.count, 500, &fast, 3, &found, &offset)
+      let slowFault = nebula_json_members_scalar(text, text.count, 500, &slow, 3, &foundSlow, &offsetSlow)
+      #expect(fault == slowFault && offset == offsetSlow && found == foundSlow)
+      guard fault == 0 else { continue }
+      for (a, b) in zip(fast, slow).prefix(found) {
+        #expect(a.key == b.key && a.key_end == b.key_end && a.value == b.value && a.value_end == b.value_end)
+        #expect(a.kind == b.kind && a.key_escaped == b.key_escaped && a.value_escaped == b.value_escaped)
+      }
+    }
+  }
+
+  @Test func shortestDigitsReadBack() throws {
+    var random = Seeded(5)
+    var digits = [CChar](repeating: 0, count: 24)
+    for _ in 0..<20_000 {
+      let number = Double(bitPattern: random.next() & 0x7FFF_FFFF_FFFF_FFFF)
+      guard number.isFinite, number > 0 else { continue }
+      var exponent: Int32 = 0
+      let count = Int(nebula_double_digits(number, &digits, &exponent))
+      let text = String(decoding: digits.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      #expect(Double("\(text)e\(Int(exponent) - count + 1)") == number)
+      // As few digits as Swift's own shortest form needs.
+      let own = number.description.split(separator: "e")[0].filter(\.isNumber).drop { $0 == "0" }
+      #expect(count <= own.reversed().drop { $0 == "0" }.count)
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import NebulaCore
+import Testing
+
+@testable import SnowflakeConnector
+
+@Suite struct OptionsTests {
+  static let base: Properties = [
+    "account": "acme-eu1", "user": "LOADER", "password": "x", "database": "RAW", "schema": "SHOP", "table": "ORDERS",
+  ]
+
+  private func failure(_ name: String, _ value: String) -> NebulaError? {
+    var properties = Self.base
+    properties[name] = .scalar(value, at: .init(path: name))
+    do throws(NebulaError) {
+      _ = try SnowflakeOptions(decoding: properties)
+      return nil
+    } catch { return error }
+  }
+
+  @Test func defaultsAreTheIssues() throws {
+    let options = try SnowflakeOptions(decoding: Self.base)
+    #expect(options.microBatchSize == 100_000 && options.maxFileSize == .mebibytes(64))
+    #expect(options.microBatchTimeout == .seconds(5) && options.connectionPoolSize == 4 && options.filesPerCopy == 100)
+    #expect(options.maxRowBytes == .mebibytes(16) && options.parallelUploads >= 3)
+    #expect(options.compression(for: .documents) == .zstd && options.compression(for: .csv([])) == .gzip)
+  }
+
+  @Test(arguments: [
+    ("use_external_stage", "true"), ("external_stage_type", "azure"), ("external_stage_url", "azure://x"),
+    ("enable_streaming", "true"), ("async_copy", "true"), ("schema_evolution", "true"), ("write_mode", "merge"),
+    ("key", "ID"), ("file_format", "PARQUET"), ("compression_type", "SNAPPY"), ("authenticator", "externalbrowser"),
+  ])
+  func whatIsNotBuiltIsRefusedClearly(_ name: String, _ value: String) throws {
+    let error = try #require(failure(name, value))
+    #expect(error.code == .notSupported && error.exit == .configuration)
+    #expect(error.place?.path == name && error.message.contains("not supported yet"))
+  }
+
+  @Test(arguments: [
+    ("use_external_stage", "false"), ("enable_streaming", "false"), ("async_copy", "false"), ("write_mode", "append"),
+    ("files_per_copy", "1000"), ("max_row_bytes", "128MiB"), ("file_format", "csv"), ("host", "http://127.0.0.1:99"),
+    ("account_url", "https://acme.snowflakecomputing.com/"), ("stage_prefix", ""),
+  ])
+  func whatIsBuiltIsAccepted(_ name: String, _ value: String) { #expect(failure(name, value) == nil) }
+
+  @Test(arguments: [
+    ("files_per_copy", "1001"), ("max_row_bytes", "129MiB"), ("micro_batch_size", "0"), ("parallel_uploads", "65"),
+    ("host", "http://example.com"), ("host", "https://x/y"), ("stage_prefix", "a b"), ("table", "{what}"),
+    ("table", "{database"), ("compression_level", "3"), ("private_key", "k"),
+  ])
+  func badValuesAreNamed(_ name: String, _ value: String) throws {
+    // A key beside a password is no contradiction; it decides the method, and is read when a login needs it.
+    if name == "private_key" { return #expect(failure(name, value) == nil) }
+    let error = try #require(failure(name, value))
+    #expect(error.code == .badProperty && error.exit == .configuration)
+  }
+
+  @Test func secretsAreMarkedAndIdentityIsComplete() {
+    let specification = Connector.snowflakeOptimized.specification
+    let secret = specification.properties.filter(\.isSecret).map(\.name)
+    #expect(secret == ["password", "private_key", "private_key_passphrase", "token"])
+    #expect(specification.properties.filter(\.isIdentity).map(\.name) == ["account", "database", "schema", "table"])
+    #expect(
+      specification.properties.first { $0.name == "private_key_path" }?.environment == ["SNOWFLAKE_PRIVATE_KEY_PATH"])
+  }
+
+  @Test func copyOptionsThatBreakTheCountAreRefusedWithTheReason() throws {
+    #expect(try CopyOptions(["on_error": "abort_statement"]).clauses == [])
+    #expect(try CopyOptions(["ENFORCE_LENGTH": "true"]).clauses == ["ENFORCE_LENGTH=TRUE"])
+    for (name, value) in [("ON_ERROR", "CONTINUE"), ("FORCE", "TRUE"), ("PURGE", "TRUE"), ("FORCE", "FALSE")] {
+      let error = #expect(throws: NebulaError.self) { try CopyOptions([name: value]) }
+      #expect(error?.code == .notSupported)
+    }
+    #expect(throws: NebulaError.self) { try CopyOptions(["NONSENSE": "1"]) }
+  }
+
+  @Test func loginMethodFollowsFromWhatIsGiven() throws {
+    var options = SnowflakeOptions()
+    #expect(throws: NebulaError.self) { try options.loginMethod() }
+    options.password = "x"
+    #expect(try options.loginMethod() == .password)
+    options.token = "x"
+    #expect(try options.loginMethod() == .accessToken)
+    options.privateKeyPath = "x"
+    #expect(try options.loginMethod() == .keyPair)
+    options.authenticator = .oauth
+    #expect(try options.loginMethod() == .oauth)
+  }
+
+  @Test func accountNamesForLogin() {
+    #expect(Endpoint.loginName("acme-eu1") == "ACME-EU1")
+    #expect(Endpoint.loginName("xy12345.eu-west-1.aws") == "XY12345")
+    #expect(Endpoint.loginName("acme-123abc.global") == "ACME")
+  }
+}
