@@ -1,8 +1,10 @@
 """Starts, kills and watches the real program."""
+import json
 import os
 import signal
 import subprocess
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .stack import ROOT
@@ -44,6 +46,53 @@ class Run:
     @property
     def output(self) -> str:
         return self.log.read_text(errors="replace")
+
+
+@dataclass
+class Outcome:
+    """What one finished call of the program with `--json` said."""
+    code: int
+    said: list[dict]
+    log: str
+    errors: list[dict] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.errors = [error for line in self.said if line["type"] == "error" for error in line["errors"]]
+
+    @property
+    def summary(self) -> dict:
+        return next(line for line in self.said if line["type"] == "summary")
+
+    def done(self, **counts: int) -> "Outcome":
+        """Asserts exit 0 and the summary's counts."""
+        assert self.code == 0, f"exit {self.code}\n{self}"
+        assert not self.errors
+        assert {name: self.summary[name] for name in counts} == counts, str(self)
+        return self
+
+    def failed(self, code: str, exit: int) -> dict:
+        """Asserts exactly this error; every error says what to do."""
+        assert [error["code"] for error in self.errors] == [code], f"exit {self.code}\n{self}"
+        assert (self.code, self.errors[0]["exit"]) == (exit, exit), str(self)
+        assert self.errors[0]["message"] and self.errors[0]["remedy"]
+        return self.errors[0]
+
+    def __str__(self) -> str:
+        return "\n".join([*map(json.dumps, self.said), self.log])[-4000:]
+
+
+def call(*arguments: object, env: dict[str, str] | None = None, seconds: float = 90) -> Outcome:
+    """Runs the program with `--json` to its end; every line that it prints is JSON."""
+    keep = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    ended = subprocess.run([str(PROGRAM), *map(str, arguments), "--json"], capture_output=True, timeout=seconds,
+                           env=keep | {"HOME": "/nonexistent"} | (env or {}), stdin=subprocess.DEVNULL)
+    return Outcome(ended.returncode, [json.loads(line) for line in ended.stdout.decode().splitlines()],
+                   ended.stderr.decode(errors="replace"))
+
+
+def settings(**given: object) -> list[str]:
+    """`--set` arguments; `source__path="x"` is `--set source.path=x`."""
+    return [part for name, value in given.items() for part in ("--set", f"{name.replace('__', '.')}={value}")]
 
 
 def wait_until(condition, seconds: float, what: str, run: Run | None = None):

@@ -20,12 +20,14 @@ public struct ConnectorContext: Sendable {
   public var paths: Paths
   /// The named points of the crash tests; does nothing unless the program was told to die at one.
   public var crash: CrashPoints
+  /// How long what fails may be tried again (`pipeline.retry_for`): retries inside a connector keep this bound too.
+  public var retryFor: Duration
   /// Makes a context.
   public init(
     pipeline: String, mode: RunMode = .continuous, clock: Timekeeper, log: Logger = .silent,
     metrics: Metrics = Metrics(), budget: MemoryBudget, deadLetters: any DeadLetterSink,
     random: @escaping @Sendable (Range<UInt64>) -> UInt64 = { UInt64.random(in: $0) }, paths: Paths,
-    crash: CrashPoints = .none
+    crash: CrashPoints = .none, retryFor: Duration = .seconds(15 * 60)
   ) {
     self.pipeline = pipeline
     self.mode = mode
@@ -37,6 +39,7 @@ public struct ConnectorContext: Sendable {
     self.random = random
     self.paths = paths
     self.crash = crash
+    self.retryFor = retryFor
   }
 }
 

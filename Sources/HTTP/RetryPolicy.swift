@@ -45,6 +45,13 @@ public struct RetryPolicy: Sendable, Hashable {
   /// No second attempt.
   public static let never = RetryPolicy(maxAttempts: 1)
 
+  /// The same policy, with no attempt later than `bound`.
+  public func lasting(atMost bound: Duration) -> RetryPolicy {
+    var policy = self
+    policy.maxElapsed = min(maxElapsed, bound)
+    return policy
+  }
+
   /// Decides after attempt number `attempt` (counted from 1) failed, `elapsed` after the first began. The wait is
   /// `random` (0..<1) of a limit that doubles, so that many clients don't return at once; a throttled one waits at
   /// least half of it, and `retryAfter` is always kept.

@@ -398,8 +398,9 @@ import Testing
     try standin.update("1", #"{"$set": {"v": "\#(String(repeating: "z", count: 2700))"}}"#)
     let whole = try await pull(&stream) { $0.rows.count == 5 }
     #expect(whole.rows.map(\.operation) == ["insert", "insert", "update", "insert", "update"])
-    // The looked-up document is the one of now.
-    #expect(whole.rows[2].update.contains("yyyy") && whole.rows[2].document.contains("zzzz"))
+    // The looked-up document is the one of the moment in which the event was served.
+    #expect(whole.rows[2].update.contains("yyyy"))
+    #expect(whole.rows[2].document.contains("yyyy") || whole.rows[2].document.contains("zzzz"))
     #expect(!whole.rows[2].update.contains("splitEvent"))
     #expect(whole.rows[2].key == #"{"_id":1}"#)
     #expect(Set(whole.rows.map(\.sequence)).count == 5)

@@ -11,7 +11,7 @@ import Testing
   private func commitWithRecovery(_ rig: Rig, _ prepared: PreparedEpoch) async throws -> CommitReceipt {
     for _ in 0..<8 {
       do { return try await rig.commit(prepared) } catch let error as NebulaError
-        where error.isRetryable || error.code == .statementFailed
+        where error.isRetryable
       {
         switch try await rig.destination.recover(prepared) {
         case .committed(let receipt): return receipt

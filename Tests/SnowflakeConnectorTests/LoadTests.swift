@@ -237,6 +237,22 @@ import Testing
     await rig.close()
   }
 
+  @Test func aDocumentOfAlmostSixteenMegabytes() async throws {
+    let standIn = try StandIn()
+    let rig = try Rig(standIn)
+    try await rig.open()
+    let key = Document().int32("_id", 1)
+    let text = String(repeating: "0123456789abcdef", count: 15_900_000 / 16)
+    var batch = ChangeBatch()
+    batch.add(.insert, key: key.bytes, document: key.string("text", text).bytes, token: "1")
+    let prepared = try await rig.prepare(.at(1, 1), [batch.batch, ChangeBatch.orders(3, from: 10)])
+    #expect(prepared.counts == RecordCounts(committed: 4))
+    #expect(try await rig.commit(prepared).rows == 4)
+    let row = try #require(try await standIn.rows("RAW.SHOP.ORDERS").first { $0["EVENT_ID"]?.string == "1" })
+    #expect(try JSONValue(parsing: row["DOCUMENT"]?.string ?? "")["text"]?.string == text)
+    await rig.close()
+  }
+
   @Test func nothingIsSentForNothing() async throws {
     let standIn = try StandIn()
     let rig = try Rig(standIn)

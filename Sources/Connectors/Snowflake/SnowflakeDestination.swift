@@ -24,7 +24,9 @@ public actor SnowflakeDestination: Destination {
     let endpoint = try Endpoint(options)
     let login = try Login(options, endpoint: endpoint, pipeline: context.pipeline)
     let http = HTTPClient(HTTPClientOptions(userAgent: ClientInformation.userAgent, maxConnectionsPerHost: 64))
-    let wire = WireClient(http: http, endpoint: endpoint, clock: context.clock, random: context.random)
+    let wire = WireClient(
+      http: http, endpoint: endpoint, clock: context.clock, random: context.random,
+      policy: WireClient.policy.lasting(atMost: context.retryFor))
     let pool = SessionPool(limit: options.connectionPoolSize, clock: context.clock, log: context.log) {
       [log = context.log] in Session(wire: wire, login: login, log: log)
     }
@@ -39,7 +41,9 @@ public actor SnowflakeDestination: Destination {
     self.pool = pool
     stage = Stage(
       stageName, pool: pool, context: context,
-      stores: ObjectStoreContext(client: http, clock: context.clock, random: context.random))
+      stores: ObjectStoreContext(
+        client: http, clock: context.clock, random: context.random,
+        retry: RetryPolicy().lasting(atMost: context.retryFor)))
     spool = Spool(folder: context.paths.spool, limit: context.paths.maxSpoolBytes)
     registry = try TableRegistry(options, pool: pool, database: database, schema: schema)
     ledger = Ledger(database: database, schema: control)

@@ -128,11 +128,15 @@ struct ServerError: Sendable, Hashable {
     case "000625", "000621", "000637":
       return make(.lockTimeout, "End the transaction that holds the lock, or wait.", .retry(after: nil))
     case "000664", "000665":
-      // Somebody ended our transaction: a newer writer at its start, or the server. Asking the ledger tells the two apart.
+      // Somebody ended our transaction: a newer writer at its start, or the server. The ledger tells the two apart.
       return make(.sessionLost, "What became of the epoch is found out first.", .reconnect)
     case "000604", "000605", "000630":
       return make(.statementFailed, "The statement was cancelled or timed out.", .retry(after: nil))
     default:
+      // An error inside Snowflake, or a conflict that ended the transaction: the same may succeed later.
+      if sqlState?.hasPrefix("XX") == true || sqlState?.hasPrefix("40") == true {
+        return make(.statementFailed, "It is tried again; see the query's history.", .retry(after: nil))
+      }
       if said.contains("lock") && (said.contains("timeout") || said.contains("waiting")) {
         return make(.lockTimeout, "End the transaction that holds the lock, or wait.", .retry(after: nil))
       }

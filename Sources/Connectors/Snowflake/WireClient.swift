@@ -19,7 +19,10 @@ struct WireClient: Sendable {
   let endpoint: Endpoint
   let clock: Timekeeper
   let random: @Sendable (Range<UInt64>) -> UInt64
-  var policy = RetryPolicy(maxAttempts: 8, maxElapsed: .seconds(180), base: .seconds(1), cap: .seconds(16))
+  var policy = Self.policy
+
+  /// The drivers' own patience.
+  static let policy = RetryPolicy(maxAttempts: 8, maxElapsed: .seconds(180), base: .seconds(1), cap: .seconds(16))
 
   /// Sends the request that `make` gives for each attempt (a login needs a new token each time).
   func send(

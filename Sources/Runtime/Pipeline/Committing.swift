@@ -72,8 +72,9 @@ extension Pipeline {
     switch outcome {
     case .committed(let receipt): return receipt
     case .replaced(let prepared, let rejected):
-      intent = try await replacement(for: intent, prepared, rejected)
-      try await parts.store.replace(intent, under: lease)
+      let replacement = try await replacement(for: intent, prepared, rejected)
+      try await parts.store.replace(replacement, under: lease)
+      intent = replacement
       return nil
     }
   }

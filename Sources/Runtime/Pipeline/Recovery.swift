@@ -38,7 +38,7 @@ extension Pipeline {
   /// The process may have died between the receipt and what follows it: both may be done again.
   private func retell(_ last: Checkpoint?) async throws {
     guard let last else { return }
-    if let file = last.intent.deadLetters { try await parts.deadLetters.publish(file) }
+    if let file = last.intent.deadLetters { try await parts.deadLetters.publishAgain(file) }
     try await parts.source.acknowledge(through: DurablePosition(storing: last))
   }
 

@@ -7,6 +7,9 @@ public protocol DeadLetterStore: DeadLetterSink {
   func seal(_ epoch: EpochID) async throws -> DeadLetterFile?
   /// Makes the file visible under its final name; again changes nothing. Throws when the file is not whole.
   func publish(_ file: DeadLetterFile) async throws
+  /// The same at start, for the last receipt's file. One that is neither hidden nor visible was published before, and
+  /// moved away by whoever took care of its records: no error.
+  func publishAgain(_ file: DeadLetterFile) async throws
   /// Forgets an epoch that was aborted or dropped.
   func discard(_ epoch: EpochID) async throws
   /// Removes hidden files that `files` does not name, of epochs of `generation` or older. Never newer ones: a stalled

@@ -68,6 +68,12 @@ public actor FileDeadLetterStore: DeadLetterStore {
     try sync()
   }
 
+  public func publishAgain(_ file: DeadLetterFile) async throws {
+    let names = [hidden(file.name), "\(folder)/\(file.name)"]
+    guard names.contains(where: { access($0, F_OK) == 0 }) else { return }
+    try await publish(file)
+  }
+
   /// Removes the hidden file of an epoch that is not committed.
   public func discard(_ epoch: EpochID) async throws {
     open[epoch] = nil

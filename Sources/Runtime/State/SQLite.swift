@@ -126,7 +126,7 @@ extension SQLite {
       return NebulaError(
         .stateDisk, "The state file could not be written: \(message).",
         remedy: "Free space on its disk, or mend the disk. Nothing is lost: the write is tried again.", at: place,
-        native: native, disposition: .retry(after: .seconds(1)))
+        native: native, disposition: .retry(after: .seconds(1)), exit: .environment)
     case SQLITE_BUSY, SQLITE_LOCKED:
       return NebulaError(
         .stateBusy, "Another process is writing the state file and did not finish in 5 s.",

@@ -115,6 +115,7 @@ final class ModelDeadLetters: DeadLetterStore, @unchecked Sendable {  // on the 
       world.visibleDeadLetters[file.name] = letters
     }
   }
+  func publishAgain(_ file: DeadLetterFile) async throws { try await publish(file) }
   func discard(_ epoch: EpochID) async throws {
     open[epoch] = nil
     try await write { [world] in world.hiddenDeadLetters["\(epoch)"] = nil }
