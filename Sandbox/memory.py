@@ -22,6 +22,8 @@ from .stack import DATABASE, ROOT, SCHEMA, Stack
 
 # A document of the MongoDB stand-in in BSON, on average; `bytes` of its generator is what its texts take.
 DOCUMENT_BYTES = 600
+# pipeline.max_in_flight_bytes as it is by default.
+BUDGET = 128 << 20
 
 
 @dataclass
@@ -94,7 +96,11 @@ class Stall:
             return ""
         if not self.is_over or self.since is None:
             return "NOT STALLED, "
-        return f"stalled {self.seconds:.0f} s, "
+        return f"stalled {self.seconds:.0f} s ({(self.read[1] - self.read[0]) / 1e6:.0f} MB read in it), "
+
+    @property
+    def read_meanwhile(self) -> int:
+        return self.read[1] - self.read[0]
 
 
 class Bench:
@@ -124,6 +130,8 @@ class Bench:
         seconds = time.monotonic() - began
         code = run.process.returncode
         problem = f"FAILED, exit {code}: {run.output[-1500:]}" if code else check()
+        if stall.seconds and stall.read_meanwhile > BUDGET:
+            problem = problem or f"FAILED: the source went on, {stall.read_meanwhile} bytes"
         if stall.seconds and not stall.is_over:
             problem = problem or "FAILED: it ended before or in the stall"
         return Outcome(name, size, records, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, problem,
