@@ -115,7 +115,9 @@ final class ChangeForm {
     _ range: ByteRange, _ bytes: UnsafeRawBufferPointer, to output: OutputBuffer
   ) throws(NebulaError) {
     guard !range.isEmpty else { return }
-    if batch.format == .bson { try json.append(document: slice(range, bytes), to: output) } else {
+    if batch.format == .bson {
+      try json.append(document: slice(range, bytes), to: output)
+    } else {
       RecordForm.appendFlat(slice(range, bytes), to: output)
     }
   }
