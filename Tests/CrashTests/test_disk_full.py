@@ -163,7 +163,7 @@ def test_manifest(copy, disk, point):
 def test_state(copy, disk, point):
     small = disk(copy.state, 2048)
     error = copy.fails_when_full_at(point, small)
-    assert error["code"] == "state.disk" and "Free space" in error["remedy"], error
+    assert error["code"] == "state.disk" and "room" in error["remedy"], error
     assert error["place"]["path"] == str(copy.state / "state.sqlite")
     small.make_room()
     copy.run().done()
@@ -189,8 +189,8 @@ def test_dead_letters(copy, disk, kilobytes):
     small = disk(copy.state / "dead-letters", kilobytes)
     if kilobytes == 4:
         small.fill()
-    error = copy.run().failed("state.dead_letters", 3)
-    assert error["place"]["path"].startswith(str(small.path)) and "Free space" in error["remedy"], error
+    error = copy.run().failed("dead_letters.disk_full", 3)
+    assert error["place"]["path"].startswith(str(small.path)) and "room" in error["remedy"], error
     small.make_room()
     copy.run().done()
     copy.must_be_complete()
