@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE = "Sources/Runtime/Pipeline"
+SNOWFLAKE, MONGO = "Sources/Connectors/Snowflake", "Sources/Connectors/Mongo"
 SIMULATION = "SimulationTests|EpochLedgerTests|BackoffTests"
 
 
@@ -65,6 +66,23 @@ MUTANTS = [
            "    if let known, !known.isRetryable { return .giveUp }", "    guard let known, known.isRetryable else { return .giveUp }"),
     Mutant("records without a fate are let through", f"{PIPELINE}/EpochLedger.swift",
            "    guard destination.total == epoch.written, counts.total == epoch.read,\n", "    guard counts.total >= 0,\n"),
+    Mutant("Snowflake: LOAD_SKIPPED is taken for success", f"{SNOWFLAKE}/CopyResult.swift",
+           "      let status = result[row, \"status\"] ?? \"\"\n",
+           "      let status = result[row, \"status\"] ?? \"\"\n      if status == \"LOAD_SKIPPED\" { continue }\n", "SnowflakeConnectorTests"),
+    Mutant("Snowflake: the fence is not asked whose it is", f"{SNOWFLAKE}/Fence.swift",
+           "    \"\\(mine) AND \\\"GENERATION\\\" = \\(generation) AND \\\"WRITER\\\" = \\(literal(writer))\"", "    mine",
+           "SnowflakeConnectorTests"),
+    Mutant("Snowflake: the ledger is not read under the fence's lock", f"{SNOWFLAKE}/Committer.swift",
+           "      if let known = try await receipt(of: prepared.id, session) {\n        await session.rollBack()\n        return known\n"
+           "      }\n      let queries", "      let queries", "SnowflakeConnectorTests"),
+    Mutant("MongoDB: the answer's token is stored while fragments of a split event are pending", f"{MONGO}/EventReader.swift",
+           "    if let end, !assembler.isPending { settle(at: end, &runs) }", "    if let end { settle(at: end, &runs) }",
+           "MongoConnectorTests"),
+    Mutant("MongoDB: a resume inside one cluster time counts from 0 again", f"{MONGO}/SequenceState.swift",
+           "    if let time, time > clusterTime {", "    if let time, time >= clusterTime, next > 1 || time > clusterTime {",
+           "MongoConnectorTests"),
+    Mutant("file: a name that exists is ours whatever it holds", "Sources/Connectors/File/FilePublisher.swift",
+           "    return try digest(of: path) == file.sha256", "    return true", "FileConnectorTests"),
 ]
 
 

@@ -13,6 +13,12 @@ from Sandbox.stack import Stack
 
 from .scenario import MongoToSnowflake
 
+# In the order in which a run meets them: the copy's first, while there is still something to copy.
+NAMED_POINTS = [
+    "mid-snapshot", "after-upload", "before-intent", "after-intent", "before-commit", "before-commit-statement",
+    "after-commit-statement", "after-commit", "before-receipt", "after-receipt", "snapshot-handoff",
+]
+
 SNOWFLAKE_FAULTS = [
     {"sql": "^COMMIT", "action": "apply_close"}, {"sql": "^COMMIT", "action": "late", "delay_ms": 400},
     {"sql": "^COMMIT", "action": "close"}, {"sql": "^COPY", "action": "apply_close"},
@@ -30,11 +36,17 @@ MONGO_FAULTS = [
 ]
 
 
-def random_kills(stack: Stack, kills: int, seed: int, documents: int = 20_000, rate: float = 800) -> tuple[Counter, object]:
-    """Kills one pipeline `kills` times at random moments; gives the count per phase and the comparison."""
+def random_kills(
+    stack: Stack, kills: int, seed: int, documents: int = 20_000, rate: float = 800, named: bool = False
+) -> tuple[Counter, object]:
+    """Kills one pipeline `kills` times at random moments, and with `named` first once at each named point; gives the
+    count per phase and the comparison."""
     chance = random.Random(seed)
     scenario = MongoToSnowflake(stack, f"random_{seed}", seed=seed, documents=documents, rate=rate)
     scenario.change()
+    for point in NAMED_POINTS if named else []:
+        scenario.dies_at(point)
+        print(f"died by SIGKILL at {point}", flush=True)
     phases: Counter = Counter()
     while phases.total() < kills:
         stack.snowflake("faults", [
@@ -60,7 +72,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with Stack(snowflake=["--set", "blocking_idle_seconds=2"]) as stack:
-        phases, result = random_kills(stack, given.kills, given.seed)
+        phases, result = random_kills(stack, given.kills, given.seed, named=True)
     print(f"mongo -> snowflake_optimized: seed {given.seed}, {phases.total()} SIGKILLs by phase:")
     for phase, count in phases.most_common():
         print(f"  {count:4} after {phase}")

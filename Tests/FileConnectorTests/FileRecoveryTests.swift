@@ -207,7 +207,7 @@ struct FileRecoveryTests {
 
   /// Takes all room that is left.
   private func fill(_ path: String) throws {
-    FileManager.default.createFile(atPath: path, contents: nil)
+    _ = FileManager.default.createFile(atPath: path, contents: nil)
     let handle = try #require(FileHandle(forWritingAtPath: path))
     while (try? handle.write(contentsOf: Data(count: 512))) != nil {}
     try? handle.close()

@@ -204,8 +204,20 @@ import Testing
     #expect(whole == expected)
   }
 
+  @Test func theRestOfADeliveredEventIsLeftOut() throws {
+    var assembler = FragmentAssembler()
+    let part = try fragment(3, of: 4, #""a": 1"#)
+    for number in [3, 4] {
+      let whole = try part.withUnsafeBytes { bytes in try assembler.add(bytes, number: number, of: 4) }
+      #expect(whole == nil && !assembler.isPending)
+    }
+    _ = try part.withUnsafeBytes { bytes in try assembler.add(bytes, number: 1, of: 2) }
+    #expect(assembler.isPending)
+  }
+
   @Test func outOfOrderIsAnError() throws {
     var assembler = FragmentAssembler()
+    assembler.pass()
     let one = try fragment(1, of: 3, #""a": 1"#)
     for (number, total) in [(2, 3), (0, 3), (4, 3)] {
       #expect(throws: MongoFailure.self) {

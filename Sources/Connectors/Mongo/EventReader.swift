@@ -64,6 +64,7 @@ struct EventReader {
           runs.append(assembled(whole, reservation))
           token = .absent
         } else if let event {
+          assembler.pass()
           token = event.token.isEmpty ? token : event.token
           add(event, range, to: &draft)
         }

@@ -6,6 +6,9 @@ internal import NebulaFormats
 struct FragmentAssembler {
   private var pending: [[UInt8]] = []
   private var expected = 0
+  /// The position is never inside an event, but its last event, looked up anew, may be split into more fragments than
+  /// before: then the server goes on with the rest of an event that was delivered whole.
+  private var mayBeRest = true
 
   var isPending: Bool { !pending.isEmpty }
   /// Bytes held.
@@ -14,10 +17,16 @@ struct FragmentAssembler {
   mutating func reset() {
     pending = []
     expected = 0
+    mayBeRest = true
   }
+
+  /// An event came that is not split.
+  mutating func pass() { mayBeRest = false }
 
   /// Takes fragment `number` (from 1) of `total`; the whole event once it is the last.
   mutating func add(_ fragment: UnsafeRawBufferPointer, number: Int, of total: Int) throws(MongoFailure) -> [UInt8]? {
+    if mayBeRest, pending.isEmpty, number > 1, number <= total { return nil }
+    mayBeRest = false
     guard number == pending.count + 1, number <= total, pending.isEmpty || total == expected else {
       let seen = pending.count
       reset()
@@ -27,7 +36,10 @@ struct FragmentAssembler {
     expected = total
     pending.append(Array(fragment))
     guard number == total else { return nil }
-    defer { reset() }
+    defer {
+      reset()
+      mayBeRest = false
+    }
     return merged()
   }
 

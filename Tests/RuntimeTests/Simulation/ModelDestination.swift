@@ -38,6 +38,20 @@ class ModelDestination: @unchecked Sendable {  // on the simulator's one thread 
       epoch, counts: RecordCounts(committed: counts[epoch] ?? 0), version: 1, manifest: manifest.bytes,
       isEmpty: manifest.units.isEmpty)
   }
+  /// Uploads each unit's rows under its name.
+  func stage(_ epoch: EpochID) async throws -> PreparedEpoch {
+    let units = open[epoch] ?? [:]
+    let manifest = Manifest(units)
+    for (unit, rows) in units.sorted(by: { $0.key < $1.key }) {
+      let name = "\(label(epoch, manifest))/\(unit)"
+      try await sim.idempotent(process) { [world, rules] () throws -> Outcome<Void> in
+        if world.staged[name] == nil || !rules.putSkipsExisting { world.staged[name] = rows }
+        return .value(())
+      }
+    }
+    try maybeFail()
+    return prepared(epoch, manifest)
+  }
   /// Now and then a prepare fails after its work was done.
   func maybeFail() throws { if sim.faults.lostAnswer > 0, sim.random.chance(0.12) { throw sim.unreachable } }
   func receipt(_ epoch: PreparedEpoch) -> CommitReceipt {

@@ -21,19 +21,7 @@ final class SnowflakeModel: ModelDestination, Destination, @unchecked Sendable {
   func begin(_ epoch: EpochID, pin: Pin?) async throws { take(epoch, pin) }
   func write(_ batch: RecordBatch, to epoch: EpochID) async throws { take(batch, epoch) }
 
-  func prepare(_ epoch: EpochID) async throws -> PreparedEpoch {
-    let units = open[epoch] ?? [:]
-    let manifest = Manifest(units)
-    for (unit, rows) in units.sorted(by: { $0.key < $1.key }) {
-      let name = "\(label(epoch, manifest))/\(unit)"
-      try await sim.idempotent(process) { [world, rules] () throws -> Outcome<Void> in
-        if world.staged[name] == nil || !rules.putSkipsExisting { world.staged[name] = rows }
-        return .value(())
-      }
-    }
-    try maybeFail()
-    return prepared(epoch, manifest)
-  }
+  func prepare(_ epoch: EpochID) async throws -> PreparedEpoch { try await stage(epoch) }
 
   func commit(_ epoch: PreparedEpoch) async throws -> CommitOutcome {
     let manifest = Manifest(epoch)
