@@ -163,7 +163,7 @@ def test_manifest(copy, disk, point):
 def test_state(copy, disk, point):
     small = disk(copy.state, 2048)
     error = copy.fails_when_full_at(point, small)
-    assert error["code"] == "state.disk" and "room" in error["remedy"], error
+    assert error["code"] == "state.disk" and "Free space" in error["remedy"], error
     assert error["place"]["path"] == str(copy.state / "state.sqlite")
     small.make_room()
     copy.run().done()

@@ -87,11 +87,9 @@ def stalled(stack, shop):
     run = shop.start(*QUICK, *settings(pipeline__shutdown_deadline="2s"))
     wait_until(lambda: shop.rows() == 300, 60, "the copy", run)
     stack.snowflake("stall", {"seconds": 20})
-    shop.put({"_id": "while stalled"})
-    # The stand-in sees the uploads and statements that it does not answer only by the log of its own; the record is on
-    # its way once the source has sent it.
     served = stack.mongo({"sandboxStatus": 1})["served"]
-    wait_until(lambda: stack.mongo({"sandboxStatus": 1})["served"] >= served and run.is_running, 20, "the event", run)
+    shop.put({"_id": "while stalled"})
+    wait_until(lambda: stack.mongo({"sandboxStatus": 1})["served"] > served, 20, "the event's way to the program", run)
     yield run
     run.kill()
     stack.snowflake("stall", {"seconds": 0})
