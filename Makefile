@@ -35,6 +35,7 @@ crash: program
 
 chaos: program  ## more kills: make chaos KILLS=30 SEED=1
 	$(PYTHON) -m Tests.CrashTests.chaos --kills $(KILLS) --seed $(SEED)
+	$(PYTHON) -m Tests.CrashTests.chaos_files --kills $(KILLS) --seed $(SEED)
 
 mutants: bootstrap  ## break each rule in turn, and show which test sees it
 	$(PYTHON) scripts/mutants.py
