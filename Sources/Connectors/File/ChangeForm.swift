@@ -78,7 +78,9 @@ struct ChangeForm {
 
   private func appendSlice(_ range: ByteRange, _ bytes: UnsafeRawBufferPointer) throws(NebulaError) {
     guard !range.isEmpty else { return }
-    if batch.format == .bson { try json.append(document: slice(range, bytes), to: scratch) } else {
+    if batch.format == .bson {
+      try json.append(document: slice(range, bytes), to: scratch)
+    } else {
       RecordForm.appendFlat(slice(range, bytes), to: scratch)
     }
   }

@@ -47,7 +47,9 @@ struct RowCutter: RecordCutter {
 
   private mutating func take(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, end: Int) {
     let row = UnsafeRawBufferPointer(rebasing: bytes[range])
-    if let error = row.isEmpty ? nil : problem(row) { found.reject(row, .csv, error) } else if !row.isEmpty {
+    if let error = row.isEmpty ? nil : problem(row) {
+      found.reject(row, .csv, error)
+    } else if !row.isEmpty {
       found.records.append(ByteRange(UInt32(base + range.lowerBound), UInt32(base + range.upperBound)))
     }
     found.consumed = end
@@ -110,7 +112,9 @@ struct RowCutter: RecordCutter {
 func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
   var at = 0
   while at &+ 8 <= bytes.count {
-    if bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 { return isUTF8Slow(bytes) }
+    if bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 {
+      return isUTF8Slow(bytes)
+    }
     at &+= 8
   }
   while at < bytes.count {

@@ -68,6 +68,7 @@ public actor FileDeadLetterStore: DeadLetterStore {
     try sync()
   }
 
+  /// The same for the last receipt's file at start; a file that somebody took care of and moved away is no error.
   public func publishAgain(_ file: DeadLetterFile) async throws {
     let names = [hidden(file.name), "\(folder)/\(file.name)"]
     guard names.contains(where: { access($0, F_OK) == 0 }) else { return }
