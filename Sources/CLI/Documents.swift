@@ -63,7 +63,8 @@ enum Documents {
   /// Every error of the program, one line a code.
   static func errors(_ connectors: [ConnectorSpecification]) -> String {
     let all =
-      coreErrors + formatErrors + httpErrors + objectStoreErrors + pipelineErrors + stateErrors + deadLetterErrors + configurationErrors
+      coreErrors + formatErrors + httpErrors + objectStoreErrors + pipelineErrors + stateErrors + deadLetterErrors
+      + configurationErrors
       + commandLineErrors + connectors.flatMap(\.errors)
     let unique = Dictionary(all.map { ($0.code.rawValue, $0) }) { first, _ in first }
     return "\(notice)# Errors\n\n" + table(unique.sorted { $0.key < $1.key }.map(\.value))

@@ -52,14 +52,16 @@ struct PipelineRun {
     console.line("pipeline   \(configuration.name)")
     console.line("guarantee  \(assembly.guarantee)")
     console.line("state      \(configuration.stateFile)")
-    console.json(.object([
-      "type": .text("start"), "pipeline": .text(configuration.name), "guarantee": .text("\(assembly.guarantee)"),
-      "state": .text(configuration.stateFile),
-    ]))
+    console.json(
+      .object([
+        "type": .text("start"), "pipeline": .text(configuration.name), "guarantee": .text("\(assembly.guarantee)"),
+        "state": .text(configuration.stateFile),
+      ]))
     let pipeline = Pipeline(
       Pipeline.Parts(
         name: configuration.name, identity: configuration.identity, source: assembly.source,
-        destination: assembly.destination, store: SQLiteStateStore(
+        destination: assembly.destination,
+        store: SQLiteStateStore(
           path: configuration.stateFile, clock: clock, leaseDuration: configuration.settings.leaseDuration),
         deadLetters: assembly.deadLetters, settings: configuration.settings, clock: clock, log: console.logger,
         crash: assembly.context.crash))
@@ -97,7 +99,11 @@ struct PipelineRun {
     while (try? await clock.sleep(interval)) != nil {
       let (now, progress) = (clock.monotonic(), await pipeline.progress)
       let line = ProgressLine(progress, before, now: now, over: now - last, inFlight: assembly.context.budget.inFlight)
-      if console.isJSON { console.json(line.json) } else if style == .line { console.progress(line.text) } else {
+      if console.isJSON {
+        console.json(line.json)
+      } else if style == .line {
+        console.progress(line.text)
+      } else {
         console.log(.info, line.text)
       }
       (before, last) = (progress, now)
@@ -110,15 +116,16 @@ struct PipelineRun {
     let counts = progress.counts
     let folder = "\(assembly.configuration.stateDirectory)/dead-letters"
     let seconds = max(time.seconds, 0.001)
-    console.json(.object([
-      "type": .text("summary"), "pipeline": .text(assembly.configuration.name), "read": .number(progress.read),
-      "pulled": .number(progress.pulled), "committed": .number(counts.committed),
-      "superseded": .number(counts.superseded), "rejected": .number(counts.rejected),
-      "filtered": .number(counts.filtered), "rows": .number(progress.rows), "bytes_read": .number(progress.bytesRead),
-      "bytes_written": .number(progress.bytesWritten), "files": .number(progress.files),
-      "epochs": .number(progress.epochs), "seconds": .real(seconds), "guarantee": .text("\(assembly.guarantee)"),
-      "dead_letters": .text(counts.rejected > 0 ? folder : nil),
-    ]))
+    console.json(
+      .object([
+        "type": .text("summary"), "pipeline": .text(assembly.configuration.name), "read": .number(progress.read),
+        "pulled": .number(progress.pulled), "committed": .number(counts.committed),
+        "superseded": .number(counts.superseded), "rejected": .number(counts.rejected),
+        "filtered": .number(counts.filtered), "rows": .number(progress.rows), "bytes_read": .number(progress.bytesRead),
+        "bytes_written": .number(progress.bytesWritten), "files": .number(progress.files),
+        "epochs": .number(progress.epochs), "seconds": .real(seconds), "guarantee": .text("\(assembly.guarantee)"),
+        "dead_letters": .text(counts.rejected > 0 ? folder : nil),
+      ]))
     console.line("read       \(progress.read) records in \(decimal(seconds)) s")
     console.line("committed  \(counts.committed)\(counts.superseded > 0 ? " (\(counts.superseded) superseded)" : "")")
     console.line("rejected   \(counts.rejected)")

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The doors of DESIGN section 4, read from the sources themselves.
+/// The doors of docs/design.md, read from the sources themselves.
 @Suite struct ImportsTests {
   static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
@@ -79,9 +79,9 @@ import Testing
   @Test func everyCModuleHasOneRoom() throws {
     let modules = try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "Sources/C").path)
     #expect(modules.count >= 9)
+    let imported = try Self.rooms.map { room in (room, Set(try Self.imports(under: room.folder).map(\.module))) }
     for module in modules {
-      let users = try Self.rooms.filter { room in try Self.imports(under: room.folder).contains { $0.module == module }
-      }
+      let users = imported.filter { $0.1.contains(module) }.map(\.0)
       #expect(users.count == 1, "\(module) is imported by \(users.map(\.target))")
     }
   }
@@ -112,7 +112,8 @@ import Testing
     try files(under: folder).flatMap { file in
       let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
       return lines.enumerated().flatMap { number, line in
-        modules(in: String(line)).map { (file.lastPathComponent, number + 1, $0) }
+        // The pattern is slow, and most lines can't match it.
+        line.contains("import") ? modules(in: String(line)).map { (file.lastPathComponent, number + 1, $0) } : []
       }
     }
   }

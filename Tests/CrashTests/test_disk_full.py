@@ -189,8 +189,8 @@ def test_dead_letters(copy, disk, kilobytes):
     small = disk(copy.state / "dead-letters", kilobytes)
     if kilobytes == 4:
         small.fill()
-    error = copy.run().failed("state.dead_letters", 3)
-    assert error["place"]["path"].startswith(str(small.path)) and "Free space" in error["remedy"], error
+    error = copy.run().failed("dead_letters.disk_full", 3)
+    assert error["place"]["path"].startswith(str(small.path)) and "room" in error["remedy"], error
     small.make_room()
     copy.run().done()
     copy.must_be_complete()

@@ -87,3 +87,9 @@ def test_random_kills(tmp_path, source):
     phases = scenario.random_kills(5, mean=0.15)
     print(dict(phases))
     scenario.must_be_equal()
+
+
+def test_a_million_rows(tmp_path):
+    """At default settings, in one run: the header is no record, order is kept, and every row is equal."""
+    scenario = FileToFile(tmp_path, records=1_000_000, epoch_records=1_000_000, batch_bytes="1MiB")
+    scenario.must_be_equal()

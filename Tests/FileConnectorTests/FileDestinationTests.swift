@@ -65,7 +65,9 @@ struct FileDestinationTests {
 
   @Test("CSV becomes JSON by header and declared types")
   func csvToJSON() async throws {
-    let rows = ["1,\"a \"\"b\"\"\n\",1.50,TRUE,\"{\"\"k\"\":[1]}\"", "007,,,,", "-0,\"\",-1e3,false,null", "x,y,1,true,1"]
+    let rows = [
+      "1,\"a \"\"b\"\"\n\",1.50,TRUE,\"{\"\"k\"\":[1]}\"", "007,,,,", "-0,\"\",-1e3,false,null", "x,y,1,true,1",
+    ]
     let letters = Letters()
     let (prepared, _) = try await commit([batch(rows, format: .csv, schema: people)], [:], letters: letters)
     #expect(
@@ -84,7 +86,8 @@ struct FileDestinationTests {
   func jsonToCSV() async throws {
     let letters = Letters()
     let lines = [
-      #"{"a":1,"b":"x,\"y\"","c":{"k":[1,2]}}"#, #"{"b":null,"a":"","c":true}"#, #"{"a":1,"d":2}"#, "[1]", #"{"c":"é\n"}"#,
+      #"{"a":1,"b":"x,\"y\"","c":{"k":[1,2]}}"#, #"{"b":null,"a":"","c":true}"#, #"{"a":1,"d":2}"#, "[1]",
+      #"{"c":"é\n"}"#,
     ]
     try await commit([batch(lines)], ["format": "csv", "null_text": "NULL"], letters: letters)
     #expect(try scratch.published() == "a,b,c\n1,\"x,\"\"y\"\"\",\"{\"\"k\"\":[1,2]}\"\n\"\",NULL,true\n,,\"é\n\"\n")
@@ -106,9 +109,11 @@ struct FileDestinationTests {
   func headers() async throws {
     let other = RecordSchema(columns: [.init("z")])
     try await commit(
-      [batch(["1,a,1,true,1"], format: .csv, schema: people), batch(["9"], format: .csv, schema: other)], ["format": "csv"])
-    #expect(try scratch.files(in: scratch.output).map { try scratch.text(of: "\(scratch.output)/\($0)") }
-      == ["id,name,price,ok,extra\n1,a,1,true,1\n", "z\n9\n"])
+      [batch(["1,a,1,true,1"], format: .csv, schema: people), batch(["9"], format: .csv, schema: other)],
+      ["format": "csv"])
+    #expect(
+      try scratch.files(in: scratch.output).map { try scratch.text(of: "\(scratch.output)/\($0)") }
+        == ["id,name,price,ok,extra\n1,a,1,true,1\n", "z\n9\n"])
   }
 
   private func changes() -> RecordBatch {
@@ -138,10 +143,11 @@ struct FileDestinationTests {
   func envelopes() async throws {
     try await commit([changes()], ["partition": "{namespace}/year={yyyy}/{mm}-{dd}T{hh}"])
     let files = scratch.files(in: scratch.output)
-    #expect(files == [
-      "%2E./year=2024/02-29T00/0000000001-0000000001-000002.jsonl",
-      "d%2Fb.c/year=2023/11-14T22/0000000001-0000000001-000001.jsonl",
-    ])
+    #expect(
+      files == [
+        "%2E./year=2024/02-29T00/0000000001-0000000001-000002.jsonl",
+        "d%2Fb.c/year=2023/11-14T22/0000000001-0000000001-000001.jsonl",
+      ])
     #expect(
       try scratch.text(of: "\(scratch.output)/\(files[1])")
         == #"{"document":{"_id":1,"v":[1]},"documentBefore":null,"updateDescription":null,"documentKey":{"_id":1},"operation":"snapshot","namespace":"d/b.c","eventTime":null,"sequence":"00000000000000ff00000001","eventId":"tok1:{\"_id\":1}"}"#
@@ -157,7 +163,9 @@ struct FileDestinationTests {
     try await commit([changes()], ["format": "csv"])
     let lines = try scratch.published().split(separator: "\n")
     #expect(lines.count == 3)
-    #expect(lines[0] == "document,documentBefore,updateDescription,documentKey,operation,namespace,eventTime,sequence,eventId")
+    #expect(
+      lines[0] == "document,documentBefore,updateDescription,documentKey,operation,namespace,eventTime,sequence,eventId"
+    )
     #expect(lines[2].hasPrefix(#",,"{""updatedFields"":{}}","{""_id"":2}",update,..,2024-02-29T00:00:00.123Z,"#))
   }
 
@@ -208,8 +216,10 @@ struct FileDestinationTests {
   @Test(
     "options that can't be meant are refused",
     arguments: [
-      ("partition", "../x"), ("partition", "/x"), ("partition", "a//b"), ("partition", "{nmespace}"), ("partition", "_manifest"),
-      ("partition", "a}"), ("delimiter", "ab"), ("compression_level", "99"), ("max_file_records", "0"), ("file_mode", "999"),
+      ("partition", "../x"), ("partition", "/x"), ("partition", "a//b"), ("partition", "{nmespace}"),
+      ("partition", "_manifest"),
+      ("partition", "a}"), ("delimiter", "ab"), ("compression_level", "99"), ("max_file_records", "0"),
+      ("file_mode", "999"),
     ])
   func options(name: String, value: String) throws {
     var properties: Properties = ["path": "x", "compression": "gzip"]

@@ -38,7 +38,8 @@ struct FileFollowTests {
     let got = try await batches(makeSource(context, ["path": scratch.input, "follow": "true"]), until: 5)
     #expect(got.records == ["1", "\"half\"", "2", "3", "4"])
     for (count, position) in got.marks {
-      let later = try await batches(makeSource(testContext(scratch), ["path": scratch.input, "follow": "true"]), from: position, until: 5 - count)
+      let later = try await batches(
+        makeSource(testContext(scratch), ["path": scratch.input, "follow": "true"]), from: position, until: 5 - count)
       #expect(later.records.sorted() == got.records[count...].sorted())
     }
   }

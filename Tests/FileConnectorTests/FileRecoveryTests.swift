@@ -19,7 +19,9 @@ struct FileRecoveryTests {
     return destination
   }
 
-  private func prepared(_ epoch: EpochID = id(1), lines: Int = 5, by destination: any Destination) async throws -> PreparedEpoch {
+  private func prepared(_ epoch: EpochID = id(1), lines: Int = 5, by destination: any Destination) async throws
+    -> PreparedEpoch
+  {
     try await destination.begin(epoch, pin: nil)
     try await destination.write(batch((0..<lines).map { "\($0)" }), to: epoch)
     return try await destination.prepare(epoch)
@@ -33,7 +35,11 @@ struct FileRecoveryTests {
     let (source, copy) = (scratch.output, "\(scratch.path)/copy")
     let seen = Mutex(0)
     let crash = CrashPoints { name in
-      guard name == point, seen.withLock({ $0 += 1; return $0 }) == 1 else { return }
+      guard name == point,
+        seen.withLock({
+          $0 += 1; return $0
+        }) == 1
+      else { return }
       try? FileManager.default.copyItem(atPath: source, toPath: copy)
     }
     let first = try await destination(crash: crash)
@@ -75,7 +81,9 @@ struct FileRecoveryTests {
   @Test("with the manifest there, files may have been taken away")
   func readerTookFileLater() async throws {
     let epoch = try await folder(at: "after-commit")
-    for file in scratch.files(in: scratch.output) { try FileManager.default.removeItem(atPath: "\(scratch.output)/\(file)") }
+    for file in scratch.files(in: scratch.output) {
+      try FileManager.default.removeItem(atPath: "\(scratch.output)/\(file)")
+    }
     let next = try await destination(generation: 2)
     #expect(isCommitted(try await next.recover(epoch)))
     guard case .committed = try await next.commit(epoch) else { throw CancellationError() }
@@ -166,7 +174,8 @@ struct FileRecoveryTests {
   func hostileManifest() async throws {
     let first = try await destination()
     for name in ["../x", "/x", "a//b", "a/../../x"] {
-      let manifest = "{\"version\":1,\"pipeline\":\"test\",\"epoch\":\"\(id(1))\",\"files\":[{\"name\":\"\(name)\",\"records\":1,\"bytes\":1,\"sha256\":\"\"}]}"
+      let manifest =
+        "{\"version\":1,\"pipeline\":\"test\",\"epoch\":\"\(id(1))\",\"files\":[{\"name\":\"\(name)\",\"records\":1,\"bytes\":1,\"sha256\":\"\"}]}"
       let epoch = PreparedEpoch(id(1), counts: RecordCounts(committed: 1), version: 1, manifest: Array(manifest.utf8))
       await #expect(throws: NebulaError.self) { try await first.commit(epoch) }
     }

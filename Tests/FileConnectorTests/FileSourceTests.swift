@@ -1,9 +1,9 @@
 import Foundation
-@testable import NebulaCore
 import NebulaFormats
 import Testing
 
 @testable import FileConnector
+@testable import NebulaCore
 
 @Suite("file source")
 struct FileSourceTests {
@@ -77,13 +77,16 @@ struct FileSourceTests {
   @Test("declared types are checked where they enter")
   func types() async throws {
     let file = try scratch.write(
-      "a.csv", "i;n;b;d;t;j\n1;1.5;true;2024-02-29;2024-01-01T00:00:00Z;{}\n;;;;;\nx;1;true;2024-01-01;2024-01-01 00:00:00;1\n"
+      "a.csv",
+      "i;n;b;d;t;j\n1;1.5;true;2024-02-29;2024-01-01T00:00:00Z;{}\n;;;;;\nx;1;true;2024-01-01;2024-01-01 00:00:00;1\n"
         + "1;NaN;true;2024-01-01;2024-01-01 00:00:00;1\n1;1;yes;2024-01-01;2024-01-01 00:00:00;1\n"
-        + "1;1;true;2023-02-29;2024-01-01 00:00:00;1\n1;1;true;2024-01-01;noon;1\n1;1;true;2024-01-01;2024-01-01 00:00:00;{\n")
+        + "1;1;true;2023-02-29;2024-01-01 00:00:00;1\n1;1;true;2024-01-01;noon;1\n1;1;true;2024-01-01;2024-01-01 00:00:00;{\n"
+    )
     var properties: Properties = ["path": file, "delimiter": ";"]
     let types = ["i": "integer", "n": "number", "b": "boolean", "d": "date", "t": "timestamp", "j": "json"]
     properties["columns"] = .map(
-      types.map { .init(name: $0.key, value: .scalar($0.value, at: .init(path: "columns"))) }, at: .init(path: "columns"))
+      types.map { .init(name: $0.key, value: .scalar($0.value, at: .init(path: "columns"))) },
+      at: .init(path: "columns"))
     let make = try #require(Connector.fileSource.makeSource)
     let got = try await read(try make(properties, testContext(scratch)))
     #expect(got.records.count == 2)
@@ -131,7 +134,9 @@ struct FileSourceTests {
     #expect(seen == ["a json 2 []", "b csv 1 [\"x\"]", "c csv 1 [\"x\", \"y\"]"])
   }
 
-  @Test("every position gives exactly the rest", arguments: ["jsonl", "jsonl.gz", "jsonl.zst", "csv", "csv.gz"], [16, 57, 4096])
+  @Test(
+    "every position gives exactly the rest", arguments: ["jsonl", "jsonl.gz", "jsonl.zst", "csv", "csv.gz"],
+    [16, 57, 4096])
   func resume(kind: String, size: Int) async throws {
     for file in 0..<3 {
       var text = kind.hasPrefix("csv") ? "id,text\n" : ""
@@ -145,7 +150,8 @@ struct FileSourceTests {
       let codec = Codec.detect(path: kind)
       let half = text.index(text.startIndex, offsetBy: 150)
       let bytes =
-        codec == .none ? Array(text.utf8) : try compressed(String(text[..<half]), codec) + compressed(String(text[half...]), codec)
+        codec == .none
+        ? Array(text.utf8) : try compressed(String(text[..<half]), codec) + compressed(String(text[half...]), codec)
       try scratch.write("f\(file).\(kind)", bytes)
     }
     let options: Properties = ["path": scratch.input, "batch_bytes": "\(size)"]
@@ -170,7 +176,8 @@ struct FileSourceTests {
     #expect(whole.records == (0..<400).map(String.init))
     #expect(whole.marks.allSatisfy { $0.position.bytes.count < 16_384 })
     for index in stride(from: 0, to: whole.marks.count, by: 37) {
-      let rest = try await read(makeSource(testContext(scratch), ["path": scratch.input]), from: whole.marks[index].position)
+      let rest = try await read(
+        makeSource(testContext(scratch), ["path": scratch.input]), from: whole.marks[index].position)
       #expect(rest.records == Array(whole.records[whole.marks[index].count...]))
     }
     let last = try #require(whole.marks.last).position
@@ -249,7 +256,8 @@ struct FileSourceTests {
   }
 
   @Test(
-    "what can't be meant is refused", arguments: [("delimiter", "ab"), ("quote", ","), ("format", "xml"), ("max_line_bytes", "0")])
+    "what can't be meant is refused",
+    arguments: [("delimiter", "ab"), ("quote", ","), ("format", "xml"), ("max_line_bytes", "0")])
   func options(name: String, value: String) throws {
     var properties: Properties = ["path": "x", "delimiter": ","]
     properties[name] = .scalar(value, at: .init(path: name))

@@ -582,11 +582,15 @@ import Testing
     let standin = try Standin()
     defer { standin.stop() }
     let source = try source(standin) { ($0.start, $0.maxAwaitTimeMS) = (.now, 1000) }
+    let pulled = Lines()
     let reading = Task {
       var stream = try await source.open(from: nil, through: nil)
-      while true { _ = try await stream.next() }
+      while true {
+        _ = try await stream.next()
+        pulled.add("batch")
+      }
     }
-    try await Task.sleep(for: .milliseconds(300))
+    while pulled.all.isEmpty { await Task.yield() }
     let clock = ContinuousClock.now
     await source.close()
     let result = await reading.result
@@ -614,11 +618,15 @@ import Testing
     let standin = try Standin()
     defer { standin.stop() }
     let source = try source(standin) { ($0.start, $0.maxAwaitTimeMS) = (.now, 1000) }
+    let pulled = Lines()
     let reading = Task {
       var stream = try await source.open(from: nil, through: nil)
-      while true { _ = try await stream.next() }
+      while true {
+        _ = try await stream.next()
+        pulled.add("batch")
+      }
     }
-    try await Task.sleep(for: .milliseconds(500))
+    while pulled.all.isEmpty { await Task.yield() }
     let clock = ContinuousClock.now
     reading.cancel()
     let result = await reading.result

@@ -28,3 +28,11 @@ def self_signed(folder: Path, host: str) -> tuple[Path, Path]:
     paths[0].write_bytes(certificate.public_bytes(PEM))
     paths[1].write_bytes(key.private_bytes(PEM, PKCS8, PLAIN))
     return paths
+
+
+def key_pair(passphrase: str | None = None) -> tuple[str, str]:
+    """A public and a private RSA key in PEM, the private one encrypted when there is a passphrase."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    lock = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else PLAIN
+    public = key.public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return public.decode(), key.private_bytes(PEM, PKCS8, lock).decode()

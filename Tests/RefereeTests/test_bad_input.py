@@ -85,7 +85,7 @@ def dead_letters(state: Path) -> list[dict]:
 
 
 def payload(letter: dict) -> bytes:
-    return letter["payload"].encode() if "payload" in letter else base64.b64decode(letter["payload_base64"])
+    return letter["payload"].encode() if "payload" in letter else base64.b64decode(letter["payloadBase64"])
 
 
 class ToSnowflake:

@@ -75,7 +75,7 @@ private let out = Connector(
   @Test func aWholeFile() throws {
     let text =
       Self.good + """
-        pipeline: { epoch_records: 5_000, epoch_bytes: 16MiB, epoch_age: 250ms, max_in_flight_bytes: 32MiB, max_rejected: 0,
+        pipeline: { epoch_records: 5_000, epoch_bytes: 16MiB, epoch_age: 250ms, epoch_idle: 90ms, max_in_flight_bytes: 32MiB, max_rejected: 0,
           retry_for: 2m, idle_checkpoint_interval: 1s, shutdown_deadline: 5s }
         state: /var/lib/orders
         """
@@ -85,7 +85,7 @@ private let out = Connector(
     #expect(configuration.destination.properties["path"]?.text == "/tmp/out")
     #expect(configuration.stateFile == "/var/lib/orders/state.sqlite")
     var expected = PipelineSettings()
-    expected.epoch = EpochLimits(records: 5000, bytes: 16 << 20, age: .milliseconds(250))
+    expected.epoch = EpochLimits(records: 5000, bytes: 16 << 20, age: .milliseconds(250), idle: .milliseconds(90))
     expected.maxInFlightBytes = 32 << 20
     expected.maxRejected = 0
     expected.retryFor = .seconds(120)
@@ -136,7 +136,7 @@ private let out = Connector(
         "config.bad_property: wait: 'soon' is not a duration such as 250ms, 30s, 15m or 2h. [p.yaml:8:11] How long to wait.",
         "config.bad_property: size: '3 elephants' is not a size such as 512KiB, 64MiB or a number of bytes. [p.yaml:9:11] How large.",
         "config.unknown_connector: No destination is called 'outt'. [p.yaml:11:9] Did you mean 'out'? Known: out.",
-        "config.unknown_property: 'pipeline' has no property 'epoch_recods'. [p.yaml:13:3] Did you mean 'epoch_records'? Known: epoch_records, epoch_bytes, epoch_age, max_in_flight_bytes, max_rejected, retry_for, idle_checkpoint_interval, shutdown_deadline, lease_duration.",
+        "config.unknown_property: 'pipeline' has no property 'epoch_recods'. [p.yaml:13:3] Did you mean 'epoch_records'? Known: epoch_records, epoch_bytes, epoch_age, epoch_idle, max_in_flight_bytes, max_rejected, retry_for, idle_checkpoint_interval, shutdown_deadline, lease_duration.",
         "config.bad_property: max_rejected: 'many' is not a integer. [p.yaml:14:17] More rejected records than this stop the run; 0 stops at the first.",
         "config.unknown_property: A configuration has no key 'sinks'. [p.yaml:15:1] Known: name, source, destination, pipeline, state, plugins.",
       ])

@@ -4,12 +4,15 @@ import Testing
 @testable import NebulaRuntime
 
 @Suite struct EpochLedgerTests {
-  private static func batch(_ count: Int, at position: UInt8?, columns: [String] = ["a"], rejected: Int = 0) -> RecordBatch {
+  private static func batch(_ count: Int, at position: UInt8?, columns: [String] = ["a"], rejected: Int = 0)
+    -> RecordBatch
+  {
     RecordBatch(
       bytes: SharedBytes(copying: Array(repeating: 0, count: count)),
       records: (0..<count).map { ByteRange(UInt32($0), UInt32($0 + 1)) }, format: .json,
       namespaces: [Namespace(collection: "c")], schema: RecordSchema(columns: columns.map { .init($0) }),
-      rejected: (0..<rejected).map { _ in RejectedRecord(NebulaError("x.y", "", remedy: ""), payload: [], format: .json) },
+      rejected: (0..<rejected).map { _ in RejectedRecord(NebulaError("x.y", "", remedy: ""), payload: [], format: .json)
+      },
       position: position.map { Position([$0]) })
   }
   private static func ledger(_ limits: EpochLimits, pin: Pin? = nil) -> EpochLedger {

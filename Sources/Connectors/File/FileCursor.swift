@@ -78,7 +78,9 @@ final class FileCursor {
       cutter.scan(buffer.bytes, ended: last)
       if cutter.found.consumed > 0 || ended { break }
       if buffer.count > options.maxLineBytes.bytes {
-        if cutter.rejectLine(buffer.bytes, because: cutter.found.tooLong(options.maxLineBytes.bytes), ended: last) { break }
+        if cutter.rejectLine(buffer.bytes, because: cutter.found.tooLong(options.maxLineBytes.bytes), ended: last) {
+          break
+        }
         guard let cut = try skipLine(buffer, &cutter) else { break }
         return cut
       }
@@ -143,7 +145,9 @@ final class FileCursor {
       carry = []
       try bytes.seek(to: mark.offset)
     }
-    if let stopAt, isExhausted, mark.offset != stopAt { throw bytes.changed("no longer ends a record at byte \(stopAt)") }
+    if let stopAt, isExhausted, mark.offset != stopAt {
+      throw bytes.changed("no longer ends a record at byte \(stopAt)")
+    }
     guard !found.records.isEmpty || !found.rejected.isEmpty else { return isExhausted ? nil : FileCut.empty }
     return FileCut(bytes: buffer.freeze(found.consumed), records: found.records, rejected: found.rejected)
   }

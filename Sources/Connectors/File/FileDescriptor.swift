@@ -35,7 +35,9 @@ final class FileDescriptor {
     var filled = 0
     while filled < count {
       let wanted = count - filled
-      let got = bytes.withUnsafeMutableBytes { pread(number, $0.baseAddress?.advanced(by: filled), wanted, offset + filled) }
+      let got = bytes.withUnsafeMutableBytes {
+        pread(number, $0.baseAddress?.advanced(by: filled), wanted, offset + filled)
+      }
       if got == 0 { break }
       if got > 0 { filled += got } else if errno != EINTR { throw systemError(errno, "Reading", path) }
     }
@@ -50,7 +52,9 @@ final class FileDescriptor {
     var rest = bytes[...]
     while !rest.isEmpty {
       let count = Glibc.write(number, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-      if count > 0 { rest = rest.dropFirst(count) } else if count == 0 || errno != EINTR {
+      if count > 0 {
+        rest = rest.dropFirst(count)
+      } else if count == 0 || errno != EINTR {
         throw systemError(count == 0 ? ENOSPC : errno, "Writing", path)
       }
     }

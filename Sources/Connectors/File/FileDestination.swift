@@ -140,7 +140,11 @@ actor FileDestination: Destination {
       for range in batch.records {
         let record = UnsafeRawBufferPointer(rebasing: bytes[Int(range.start)..<Int(range.end)])
         scratch.removeAll()
-        if batch.format == .json { scratch.append(record) } else { try? BSONToJSON().append(document: record, to: scratch) }
+        if batch.format == .json {
+          scratch.append(record)
+        } else {
+          try? BSONToJSON().append(document: record, to: scratch)
+        }
         let keys = scratch.withBytes { Self.keys(ofObject: $0) }
         if !keys.isEmpty { return keys }
       }

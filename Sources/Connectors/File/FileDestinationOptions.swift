@@ -24,22 +24,29 @@ struct FileDestinationOptions: ConnectorOptions {
   var fileMode = "0600"
 
   static let fields: [Field<Self>] = [
-    Field("path", \.path, required: true, environment: ["NEBULA_DESTINATION_PATH"], identity: true, example: "out",
-      "The folder to write to; it is made when missing. Local file systems only: NFS keeps neither locks nor renames safe."),
+    Field(
+      "path", \.path, required: true, environment: ["NEBULA_DESTINATION_PATH"], identity: true, example: "out",
+      "The folder to write to; it is made when missing. Local file systems only: NFS keeps neither locks nor renames safe."
+    ),
     Field("format", \.format, "jsonl: one JSON value a line; csv: RFC 4180 with a header in each file."),
     Field("compression", \.compression, "One gzip member or zstd frame a file."),
     Field("compression_level", \.compressionLevel, "gzip 0 to 9, zstd -7 to 19; when not set, 1."),
-    Field("partition", \.partition, example: "{namespace}/year={yyyy}/month={mm}/day={dd}",
-      "Folders below path: {namespace} {database} {collection} {pipeline}, and {yyyy} {mm} {dd} {hh} of the event time in UTC; records without one take the time at which their epoch began."),
+    Field(
+      "partition", \.partition, example: "{namespace}/year={yyyy}/month={mm}/day={dd}",
+      "Folders below path: {namespace} {database} {collection} {pipeline}, and {yyyy} {mm} {dd} {hh} of the event time in UTC; records without one take the time at which their epoch began."
+    ),
     Field("max_file_size", \.maxFileSize, range: 1...ByteCount(1 << 40), "A file is closed at this size, as stored."),
     Field("max_file_records", \.maxFileRecords, "A file is closed at this many records."),
     Field("max_file_age", \.maxFileAge, "Files are published at least this often; no file outlives its epoch."),
     Field("json", \.json, "How BSON is written as JSON."),
-    Field("columns", \.columns,
-      "CSV from JSON: the columns. When not set they are the keys of the first record that a run sees; a record with another key is rejected."),
+    Field(
+      "columns", \.columns,
+      "CSV from JSON: the columns. When not set they are the keys of the first record that a run sees; a record with another key is rejected."
+    ),
     Field("delimiter", \.delimiter, example: ";", "CSV: the byte between fields, or \\t."),
     Field("null_text", \.nullText, "CSV: what stands for null; an empty text is written \"\"."),
-    Field("max_open_files", \.maxOpenFiles, range: 1...10_000,
+    Field(
+      "max_open_files", \.maxOpenFiles, range: 1...10_000,
       "With many partitions: how many files are open at once; the one not written for longest is closed."),
     Field("file_mode", \.fileMode, example: "0640", "The mode of finished files, in octal; staged ones have 0600."),
   ]
@@ -79,7 +86,8 @@ struct CSVDelimiter {
       return
     }
     let bytes = Array(text.utf8)
-    guard bytes.count == 1, bytes[0] < 0x80, bytes[0] != 0, bytes[0] != UInt8(ascii: "\n"), bytes[0] != UInt8(ascii: "\r")
+    guard bytes.count == 1, bytes[0] < 0x80, bytes[0] != 0, bytes[0] != UInt8(ascii: "\n"),
+      bytes[0] != UInt8(ascii: "\r")
     else { return nil }
     byte = bytes[0]
   }

@@ -55,7 +55,8 @@ struct FileFence {
     let found = try generation()
     guard found == lease.generation else {
       throw NebulaError(
-        "state.fenced", "Generation \(found) of this pipeline writes here now; this process is generation \(lease.generation).",
+        "state.fenced",
+        "Generation \(found) of this pipeline writes here now; this process is generation \(lease.generation).",
         remedy: "Nothing is lost: the other process goes on.", at: .init(path: path))
     }
   }

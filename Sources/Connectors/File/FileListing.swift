@@ -17,10 +17,16 @@ struct FileListing {
   func files() throws(NebulaError) -> [ListedFile] {
     var found: [ListedFile] = []
     if let status = try FileStatus.of(path) {
-      if status.isFolder { try walk(trimmed(path), &found) } else { found.append(ListedFile(path: path, status: status)) }
+      if status.isFolder {
+        try walk(trimmed(path), &found)
+      } else {
+        found.append(ListedFile(path: path, status: status))
+      }
     } else if isGlob {
       for match in try matches() {
-        if let status = try FileStatus.of(match), !status.isFolder { found.append(ListedFile(path: match, status: status)) }
+        if let status = try FileStatus.of(match), !status.isFolder {
+          found.append(ListedFile(path: match, status: status))
+        }
       }
     }
     return found.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
@@ -36,7 +42,9 @@ struct FileListing {
     for name in try Folder.names(in: folder) where !name.hasPrefix(".") && !name.hasPrefix("_") {
       let path = folder == "/" ? "/\(name)" : "\(folder)/\(name)"
       guard let status = try FileStatus.of(path) else { continue }
-      if status.isFolder { try walk(path, &found) } else if status.isRegular, isWanted(path) {
+      if status.isFolder {
+        try walk(path, &found)
+      } else if status.isRegular, isWanted(path) {
         found.append(ListedFile(path: path, status: status))
       }
     }

@@ -95,7 +95,10 @@ extension FileMark {
     writer.number(mark == nil ? 0 : 1)
     writer.text(path)
     guard let mark else { return }
-    for number in [mark.device, mark.inode, mark.size, UInt64(bitPattern: mark.modified), mark.offset, mark.records, mark.lines, mark.head, mark.tail] {
+    for number in [
+      mark.device, mark.inode, mark.size, UInt64(bitPattern: mark.modified), mark.offset, mark.records, mark.lines,
+      mark.head, mark.tail,
+    ] {
       writer.number(number)
     }
     writer.number((mark.endsOpen ? 1 : 0) | (mark.isWhole ? 2 : 0))

@@ -112,7 +112,8 @@ actor FilePublisher {
   private func taken(_ path: String) -> NebulaError {
     NebulaError(
       .fileNameTaken, "\(path) exists with other content.",
-      remedy: "Write each pipeline into a folder of its own, or put {pipeline} into `partition`.", at: .init(path: path))
+      remedy: "Write each pipeline into a folder of its own, or put {pipeline} into `partition`.", at: .init(path: path)
+    )
   }
 
   // MARK: Recovery
@@ -188,7 +189,9 @@ actor FilePublisher {
   private func sweep(_ isSettled: (EpochID) -> Bool) throws(NebulaError) {
     for name in try Folder.names(in: paths.staging) {
       guard let epoch = FilePaths.epoch(of: name), isSettled(epoch) else { continue }
-      if name.contains(".") { try Folder.remove("\(paths.staging)/\(name)") } else {
+      if name.contains(".") {
+        try Folder.remove("\(paths.staging)/\(name)")
+      } else {
         try Folder.removeTree("\(paths.staging)/\(name)")
       }
     }

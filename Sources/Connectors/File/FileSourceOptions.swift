@@ -39,27 +39,36 @@ struct FileSourceOptions: ConnectorOptions {
   var batchBytes = ByteCount.mebibytes(1)
 
   static let fields: [Field<Self>] = [
-    Field("path", \.path, required: true, environment: ["NEBULA_SOURCE_PATH"], identity: true, example: "data/*.jsonl.gz",
-      "A file, a glob (* ? [a-z]) or a folder, which is read with its subfolders; names that start with . or _ are left out."),
+    Field(
+      "path", \.path, required: true, environment: ["NEBULA_SOURCE_PATH"], identity: true, example: "data/*.jsonl.gz",
+      "A file, a glob (* ? [a-z]) or a folder, which is read with its subfolders; names that start with . or _ are left out."
+    ),
     Field("format", \.format, "How records are written; auto goes by the name: .jsonl .ndjson .json .csv .tsv."),
     Field("compression", \.compression, "How files are compressed; auto goes by the name: .gz .gzip .zst .zstd."),
-    Field("delimiter", \.delimiter, example: ";",
+    Field(
+      "delimiter", \.delimiter, example: ";",
       "CSV: the byte between fields, or \\t; when not set, a tab for .tsv and else a comma."),
     Field("quote", \.quote, "CSV: the byte around fields that hold delimiters, quotes or newlines."),
     Field("header", \.header, "CSV: true when the first row of each file names the columns; else they are column_1 …"),
-    Field("columns", \.columns, example: "{ id: integer, price: number, tags: json }",
-      "CSV: types of columns: text, integer, number, boolean, date, timestamp or json; a value that does not fit is rejected. Undeclared columns are text."),
+    Field(
+      "columns", \.columns, example: "{ id: integer, price: number, tags: json }",
+      "CSV: types of columns: text, integer, number, boolean, date, timestamp or json; a value that does not fit is rejected. Undeclared columns are text."
+    ),
     Field("follow", \.follow, "True: goes on with lines and files that are added, until it is stopped."),
-    Field("poll_interval", \.pollInterval, range: .milliseconds(10) ... .seconds(3600),
+    Field(
+      "poll_interval", \.pollInterval, range: .milliseconds(10) ... .seconds(3600),
       "With follow: how often to look for new data."),
-    Field("max_line_bytes", \.maxLineBytes, range: 1...ByteCount(1 << 30),
+    Field(
+      "max_line_bytes", \.maxLineBytes, range: 1...ByteCount(1 << 30),
       "A longer line is rejected; the start of it goes to the dead letters."),
     Field("batch_bytes", \.batchBytes, range: 16...ByteCount(64 << 20), "About how much is read at once."),
   ]
 
   func validate() throws(NebulaError) {
     guard !path.isEmpty, !path.utf8.contains(0) else { throw bad("path", path, "is no path") }
-    guard delimiter.isEmpty || byte(delimiter) != nil else { throw bad("delimiter", delimiter, "is not one ASCII byte") }
+    guard delimiter.isEmpty || byte(delimiter) != nil else {
+      throw bad("delimiter", delimiter, "is not one ASCII byte")
+    }
     guard byte(quote) != nil else { throw bad("quote", quote, "is not one ASCII byte") }
     guard delimiter.isEmpty || byte(delimiter) != byte(quote) else {
       throw bad("delimiter", delimiter, "is the quote as well")

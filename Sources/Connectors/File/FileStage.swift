@@ -88,7 +88,9 @@ actor FileStage {
 
   /// Closes all files; all of the epoch is durable when it returns.
   func finish(_ id: EpochID) throws(NebulaError) -> PreparedEpoch {
-    guard var epoch = epochs[id] else { return PreparedEpoch(id, counts: RecordCounts(), version: FileManifest.version, manifest: [], isEmpty: true) }
+    guard var epoch = epochs[id] else {
+      return PreparedEpoch(id, counts: RecordCounts(), version: FileManifest.version, manifest: [], isEmpty: true)
+    }
     defer { epochs[id] = epoch }
     for partition in epoch.order { try close(partition, &epoch) }
     epoch.manifest.files.sort { $0.name < $1.name }

@@ -28,7 +28,9 @@ struct PartitionTemplate: Sendable {
     for segment in template.split(separator: "/", omittingEmptySubsequences: false) {
       if segment.isEmpty { throw bad(template, "starts or ends with / or has two of them") }
       if segment == "." || segment == ".." { throw bad(template, "leaves the folder") }
-      if segment.hasPrefix(".") || segment.hasPrefix("_") { throw bad(template, "has a folder that starts with . or _") }
+      if segment.hasPrefix(".") || segment.hasPrefix("_") {
+        throw bad(template, "has a folder that starts with . or _")
+      }
       if segment.utf8.count > 200 { throw bad(template, "has a folder of more than 200 bytes") }
     }
     if template.contains("}") != template.contains("{") { throw bad(template, "has a } without a {") }
@@ -82,7 +84,9 @@ func encodedName(_ name: String) -> String {
     let isPlain =
       byte &- UInt8(ascii: "0") < 10 || (byte | 0x20) &- UInt8(ascii: "a") < 26 || byte == UInt8(ascii: "-")
       || (!encoded.isEmpty && (byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")))
-    if isPlain { encoded.unicodeScalars.append(Unicode.Scalar(byte)) } else {
+    if isPlain {
+      encoded.unicodeScalars.append(Unicode.Scalar(byte))
+    } else {
       encoded += "%" + String(byte >> 4, radix: 16, uppercase: true) + String(byte & 15, radix: 16, uppercase: true)
     }
   }

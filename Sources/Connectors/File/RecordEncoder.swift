@@ -77,7 +77,8 @@ struct RecordEncoder: Sendable {
     error.disposition = .reject
     let range = batch.records[index]
     return RejectedRecord(
-      error, payload: Array(bytes[Int(range.start)..<Int(range.end)].prefix(CutRecords.keptBytes)), format: batch.format)
+      error, payload: Array(bytes[Int(range.start)..<Int(range.end)].prefix(CutRecords.keptBytes)), format: batch.format
+    )
   }
 
   private func header(of batch: RecordBatch) -> [UInt8] {
@@ -156,7 +157,9 @@ private struct PieceMap {
 
   private mutating func make(_ key: Key, _ time: Int64, _ namespace: Namespace) -> EncodedPiece {
     let folder = encoder.template.folder(namespace, time: time, pipeline: encoder.pipeline)
-    let piece = all.first { $0.partition == folder } ?? EncodedPiece(folder, header: header, capacity: all.isEmpty ? 1 << 20 : 4096)
+    let piece =
+      all.first { $0.partition == folder }
+      ?? EncodedPiece(folder, header: header, capacity: all.isEmpty ? 1 << 20 : 4096)
     if !all.contains(where: { $0 === piece }) { all.append(piece) }
     byKey[key] = piece
     return piece

@@ -47,7 +47,9 @@ struct RowCutter: RecordCutter {
 
   private mutating func take(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, end: Int) {
     let row = UnsafeRawBufferPointer(rebasing: bytes[range])
-    if let error = row.isEmpty ? nil : problem(row) { found.reject(row, .csv, error) } else if !row.isEmpty {
+    if let error = row.isEmpty ? nil : problem(row) {
+      found.reject(row, .csv, error)
+    } else if !row.isEmpty {
       found.records.append(ByteRange(UInt32(base + range.lowerBound), UInt32(base + range.upperBound)))
     }
     found.consumed = end

@@ -19,7 +19,8 @@ final class StagedFile {
     self.name = name
     self.header = header
     self.options = options
-    compressor = options.compression == .none ? nil : try Compressor(options.compression, level: options.compressionLevel)
+    compressor =
+      options.compression == .none ? nil : try Compressor(options.compression, level: options.compressionLevel)
     file = try FileDescriptor(opening: path, Self.newFile)
     try header.withRaw { (bytes) throws(NebulaError) in try add(bytes) }
   }
@@ -47,7 +48,8 @@ final class StagedFile {
 
   /// The end of the records that may be written at once: what fits uncompressed, or enough to look at the size again.
   private func run(_ piece: EncodedPiece, from next: Int, _ start: Int) -> Int {
-    let most = min(piece.ends.count, next + (options.maxFileRecords ?? .max - next) - (options.maxFileRecords == nil ? 0 : records))
+    let most = min(
+      piece.ends.count, next + (options.maxFileRecords ?? .max - next) - (options.maxFileRecords == nil ? 0 : records))
     let room = compressor == nil ? options.maxFileSize.bytes - size : 128 << 10
     if piece.ends[most - 1] - start <= room { return most }
     var low = next

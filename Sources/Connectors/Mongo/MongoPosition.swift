@@ -36,7 +36,7 @@ struct ClusterIdentity: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// All that resuming needs (DESIGN §5): T0, what is still to be copied, the stream's token and its sequence.
+/// All that resuming needs (docs/design.md): T0, what is still to be copied, the stream's token and its sequence.
 struct MongoPosition: Sendable, Hashable {
   static let version: Int32 = 1
 

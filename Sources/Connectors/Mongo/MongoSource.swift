@@ -1,7 +1,7 @@
 public import NebulaCore
 internal import Synchronization
 
-/// Copies collections and follows their change streams (DESIGN §5, "MongoDB positions").
+/// Copies collections and follows their change streams (docs/design.md).
 public final class MongoSource: Source {
   /// What the source and its streams share.
   struct Core: Sendable {

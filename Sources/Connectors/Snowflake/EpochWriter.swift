@@ -81,8 +81,18 @@ actor EpochWriter {
     waiters = []
   }
 
+  /// Waits for all work; it ends early when the waiting task is cancelled.
   private func drain() async {
-    while !tasks.isEmpty { await withCheckedContinuation { waiters.append($0) } }
+    await withTaskCancellationHandler {
+      if Task.isCancelled { cancelWork() }
+      while !tasks.isEmpty { await withCheckedContinuation { waiters.append($0) } }
+    } onCancel: {
+      Task { await self.cancelWork() }
+    }
+  }
+
+  private func cancelWork() {
+    for task in tasks.values { task.cancel() }
   }
 
   /// A worker's work for a batch: not on the actor, so that workers run side by side.
@@ -236,7 +246,7 @@ actor EpochWriter {
 
   /// Stops all work; the folders in which files of this epoch may lie.
   func abandon() async -> [String] {
-    for task in tasks.values { task.cancel() }
+    cancelWork()
     await drain()
     for key in laneOrder {
       while let file = lanes[key]?.idle.popLast() { await file.release() }

@@ -117,7 +117,7 @@ actor Session {
     // In a task of its own: a cancelled one could not send it.
     await Task {
       var request = WireClient.Request(path: "/session", query: [("delete", "true")])
-      request.timeout = .seconds(5)
+      request.timeout = .seconds(2)
       var once = wire
       once.policy = .never
       let last = request

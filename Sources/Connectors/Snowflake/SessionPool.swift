@@ -67,7 +67,9 @@ actor SessionPool {
     idle = []
     for waiter in waiters { waiter.resume() }
     waiters = []
-    for session in sessions { await session.close() }
+    await withTaskGroup(of: Void.self) { group in
+      for session in sessions { group.addTask { await session.close() } }
+    }
   }
 
   /// Idle sessions are kept alive well within the master token's life.

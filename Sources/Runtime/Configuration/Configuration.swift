@@ -98,7 +98,7 @@ enum PipelineName {
   }
 }
 
-/// Where a pipeline's state lies (DESIGN §8).
+/// Where a pipeline's state lies (docs/design.md).
 public enum StateDirectory {
   /// `given` (from `--state` or `state:`), `NEBULA_STATE_DIR`, else below `$XDG_STATE_HOME` or `~/.local/state`.
   public static func find(_ given: String?, pipeline: String, environment: [String: String]) -> String {

@@ -83,13 +83,28 @@ public actor Pipeline {
     } catch {
       result = .failure(error)
     }
-    // In a task of its own: a cancelled task could not await its clean-up.
-    await Task(executorPreference: parts.executor) { await self.leave(lease) }.value
+    await cleanUp { await self.leave(lease) }
     try result.get()
   }
 
   /// Asks for a clean end: the open epoch is finished or abandoned within the deadline, and `run` returns.
   public nonisolated func stop() { stopRequested.update { $0 = true } }
+
+  /// After a stop was asked for, a clean-up may take so long.
+  private static let cleanUpTime: Duration = .seconds(3)
+
+  /// Cleans up in a task of its own: a cancelled one could not await it. After a stop it is cancelled when it takes
+  /// long (a destination that no longer answers): the next start sweeps what is left.
+  func cleanUp(_ body: @escaping @Sendable () async -> Void) async {
+    let work = Task(executorPreference: parts.executor) { await body() }
+    guard stopRequested.value else { return await work.value }
+    let alarm = Task(executorPreference: parts.executor) { [clock = parts.clock] in
+      try await clock.sleep(Self.cleanUpTime)
+      work.cancel()
+    }
+    await work.value
+    alarm.cancel()
+  }
 
   private func leave(_ lease: Lease) async {
     await parts.source.close()

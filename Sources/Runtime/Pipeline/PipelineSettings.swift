@@ -3,7 +3,7 @@ public import NebulaCore
 /// The `pipeline:` section of a configuration.
 public struct PipelineSettings: Sendable, Hashable {
   /// When an epoch is cut; the destination's wishes hold as well.
-  public var epoch = EpochLimits(records: 1_000_000, bytes: 1 << 30, age: .seconds(30), idle: nil)
+  public var epoch = EpochLimits(records: 1_000_000, bytes: 1 << 30, age: .seconds(30), idle: .seconds(5))
   /// All bytes in flight.
   public var maxInFlightBytes = 128 << 20
   /// More rejected records than this stop the run.

@@ -38,7 +38,7 @@ extension Pipeline {
         if finished == 2 { group.cancelAll() }
       }
     }
-    await Task(executorPreference: parts.executor) { await self.abandonOpenEpoch() }.value
+    await cleanUp { await self.abandonOpenEpoch() }
     if let failure, !(failure is CancellationError && stopRequested.value) { throw failure }
   }
 

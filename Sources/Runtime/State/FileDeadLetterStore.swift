@@ -2,7 +2,7 @@ import Glibc
 public import NebulaCore
 
 /// Dead letters as JSON Lines, one file an epoch: written under a hidden name, durable before the intent that lists
-/// it, renamed visible after the receipt (DESIGN §5). Each line says what was wrong, what to do, where the record
+/// it, renamed visible after the receipt (docs/design.md). Each line says what was wrong, what to do, where the record
 /// stood, and holds the record itself.
 public actor FileDeadLetterStore: DeadLetterStore {
   private let executor = ThreadExecutor()
@@ -68,6 +68,7 @@ public actor FileDeadLetterStore: DeadLetterStore {
     try sync()
   }
 
+  /// The same for the last receipt's file at start; a file that somebody took care of and moved away is no error.
   public func publishAgain(_ file: DeadLetterFile) async throws {
     let names = [hidden(file.name), "\(folder)/\(file.name)"]
     guard names.contains(where: { access($0, F_OK) == 0 }) else { return }
