@@ -137,7 +137,9 @@ private struct PieceMap {
     let namespace = changes.namespaces[first]
     let hour = usesTime ? time(of: first) / 3_600_000 : 0
     var next = first + 1
-    while next < end, changes.namespaces[next] == namespace, !usesTime || time(of: next) / 3_600_000 == hour { next += 1 }
+    while next < end, changes.namespaces[next] == namespace, !usesTime || time(of: next) / 3_600_000 == hour {
+      next += 1
+    }
     return next
   }
 
