@@ -7,7 +7,7 @@ STRICT := -Xswiftc -warnings-as-errors
 KILLS ?= 30
 SEED ?= 1
 
-.PHONY: help bootstrap build program run test unit referees crash chaos mutants sandbox bench format lint docs clean
+.PHONY: help bootstrap build program run test unit referees crash chaos memory mutants sandbox bench format lint docs clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ crash: program
 chaos: program  ## more kills: make chaos KILLS=30 SEED=1
 	$(PYTHON) -m Tests.CrashTests.chaos --kills $(KILLS) --seed $(SEED)
 	$(PYTHON) -m Tests.CrashTests.chaos_files --kills $(KILLS) --seed $(SEED)
+
+memory: program  ## peak memory of 2 GB through each path, the destination stalled for 30 s in the middle
+	@$(PYTHON) -m Sandbox.memory
 
 mutants: bootstrap  ## break each rule in turn, and show which test sees it
 	$(PYTHON) scripts/mutants.py

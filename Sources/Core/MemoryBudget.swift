@@ -12,20 +12,27 @@ public final class MemoryBudget: Sendable {
 
   /// Bytes held; give them back by `release`, or by letting go of the object.
   public final class Reservation: Sendable {
-    /// How many bytes.
-    public let bytes: Int
+    private let held: Atomic<Int>
     private let share: Share
     private let budget: MemoryBudget
-    private let released = Atomic(false)
     fileprivate init(_ bytes: Int, _ share: Share, _ budget: MemoryBudget) {
-      self.bytes = bytes
+      held = Atomic(bytes)
       self.share = share
       self.budget = budget
     }
+    /// How many bytes are still held.
+    public var bytes: Int { held.load(ordering: .acquiring) }
     /// Gives the bytes back; doing it again changes nothing.
-    public func release() {
-      guard !released.exchange(true, ordering: .acquiringAndReleasing) else { return }
-      budget.giveBack(bytes, share)
+    public func release() { shrink(to: 0) }
+    /// Gives back all but `bytes`: for who had to ask before the true size was known.
+    public func shrink(to bytes: Int) {
+      var before = held.load(ordering: .acquiring)
+      while before > bytes {
+        let (exchanged, original) = held.compareExchange(
+          expected: before, desired: max(0, bytes), ordering: .acquiringAndReleasing)
+        if exchanged { return budget.giveBack(before - max(0, bytes), share) }
+        before = original
+      }
     }
     deinit { release() }
   }
@@ -90,15 +97,33 @@ public final class MemoryBudget: Sendable {
     return reservation
   }
 
-  /// The same for a thread of its own that may block; nil when `isStopped` says so (asked about every 100 ms by `nap`).
+  /// The same for a thread of its own that may block, in the same order; nil when `isStopped` says so, which is asked
+  /// after each `nap`.
   public func reserveBlocking(
     _ bytes: Int, for share: Share, nap: () -> Void, isStopped: () -> Bool
   ) -> Reservation? {
-    while !isStopped() {
-      if let reservation = tryReserve(bytes, for: share) { return reservation }
+    guard !isStopped() else { return nil }
+    let (id, grant) = (newWaiter(), Grant())
+    wait(Waiter(id: id, bytes: bytes) { grant.give($0) }, share)
+    while true {
+      if let reservation = grant.take() { return reservation }
+      guard !isStopped() else { break }
       nap()
     }
+    cancel(id, share)
     return nil
+  }
+
+  /// Where a blocked thread finds what it was granted; what nobody takes is given back with it.
+  private final class Grant: Sendable {
+    private let reservation = Mutex<Reservation?>(nil)
+    func give(_ given: Reservation?) { reservation.withLock { $0 = given } }
+    func take() -> Reservation? {
+      reservation.withLock { given in
+        defer { given = nil }
+        return given
+      }
+    }
   }
 
   private func newWaiter() -> UInt64 {

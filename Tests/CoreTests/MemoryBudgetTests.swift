@@ -1,3 +1,4 @@
+import Glibc
 import NebulaCore
 import Testing
 
@@ -12,6 +13,19 @@ import Testing
     input.release()
     #expect(budget.inFlight == 50, "giving back twice counts once")
     output.release()
+    #expect(budget.inFlight == 0)
+  }
+
+  @Test func shrinkingGivesBackTheRestOnce() throws {
+    let budget = MemoryBudget(bytes: 100)
+    let held = try #require(budget.tryReserve(40, for: .input))
+    held.shrink(to: 15)
+    #expect(budget.inFlight == 15 && held.bytes == 15)
+    held.shrink(to: 30)
+    #expect(budget.inFlight == 15, "what was given back does not come again")
+    #expect(budget.tryReserve(35, for: .input) != nil)
+    held.release()
+    held.release()
     #expect(budget.inFlight == 0)
   }
 
@@ -48,6 +62,27 @@ import Testing
     blocked.cancel()
     await #expect(throws: CancellationError.self) { try await blocked.value }
     #expect(try await behind.value == 4)
+    held.release()
+  }
+
+  @Test func aBlockedThreadKeepsItsTurn() async throws {
+    let budget = MemoryBudget(bytes: 20)
+    let held = try #require(budget.tryReserve(6, for: .input))
+    let blocked = Task { budget.reserveBlocking(8, for: .input, nap: { usleep(1000) }, isStopped: { false })?.bytes }
+    while budget.waiting(for: .input) < 1 { await Task.yield() }
+    // It would fit, but the blocked one asked before.
+    #expect(budget.tryReserve(4, for: .input) == nil)
+    held.release()
+    #expect(await blocked.value == 8)
+    #expect(budget.inFlight == 0)
+  }
+
+  @Test func aBlockedThreadThatIsStoppedLeavesTheQueue() throws {
+    let budget = MemoryBudget(bytes: 20)
+    let held = try #require(budget.tryReserve(6, for: .input))
+    var naps = 0
+    #expect(budget.reserveBlocking(8, for: .input, nap: { naps += 1 }, isStopped: { naps == 2 }) == nil)
+    #expect(budget.waiting(for: .input) == 0 && budget.inFlight == 6)
     held.release()
   }
 

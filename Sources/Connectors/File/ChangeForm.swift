@@ -2,15 +2,13 @@ import NebulaCore
 import NebulaFormats
 
 /// A change as an envelope: the columns of the Snowflake landing table in lower camel case, all of them in every
-/// record, null where there is nothing.
-struct ChangeForm {
+/// record, null where there is nothing. A class, so that handing it to each record costs one count and not one a column.
+final class ChangeForm {
   /// In this order, in JSON and CSV.
   static let names = [
     "document", "documentBefore", "updateDescription", "documentKey", "operation", "namespace", "eventTime", "sequence",
     "eventId",
   ]
-  private static let members = names.map { JSONLineWriter.Name($0) }
-
   private let batch: RecordBatch
   private let changes: ChangeColumns
   private let json: BSONToJSON
@@ -18,6 +16,9 @@ struct ChangeForm {
   private let nullText: [UInt8]
   private let isCSV: Bool
   private let namespaces: [String]
+  /// As JSON texts, made once a batch.
+  private let quotedNamespaces: [[UInt8]]
+  private let quotedOperations: [[UInt8]]
   private let scratch = OutputBuffer(capacity: 1024)
 
   init(_ options: FileDestinationOptions, _ batch: RecordBatch, _ changes: ChangeColumns) {
@@ -28,68 +29,104 @@ struct ChangeForm {
     nullText = Array(options.nullText.utf8)
     isCSV = options.format == .csv
     namespaces = batch.namespaces.map(\.description)
+    quotedNamespaces = namespaces.map(Self.quoted)
+    quotedOperations = (Operation.known + changes.otherOperations).map(Self.quoted)
+  }
+
+  private static func quoted(_ text: String) -> [UInt8] {
+    let output = OutputBuffer(capacity: 64)
+    JSONText.appendString(text, to: output)
+    return output.array
   }
 
   func append(_ bytes: UnsafeRawBufferPointer, _ index: Int, to output: OutputBuffer) throws(NebulaError) {
-    if !isCSV { output.append(UInt8(ascii: "{")) }
+    if isCSV { try appendRow(bytes, index, to: output) } else { try appendObject(bytes, index, to: output) }
+  }
+
+  /// Straight into the output, since documents are what most of the work is.
+  private func appendObject(
+    _ bytes: UnsafeRawBufferPointer, _ index: Int, to output: OutputBuffer
+  ) throws(NebulaError) {
+    try member("{\"document\":", changes.documents[index], bytes, output)
+    try member(",\"documentBefore\":", changes.befores[index], bytes, output)
+    try member(",\"updateDescription\":", changes.updates[index], bytes, output)
+    try member(",\"documentKey\":", changes.keys[index], bytes, output)
+    let operation = Int(changes.operations[index].rawValue)
+    output.append(",\"operation\":")
+    output.append(quotedOperations[operation < 128 ? operation : Operation.known.count + operation - 128])
+    output.append(",\"namespace\":")
+    output.append(quotedNamespaces[Int(changes.namespaces[index])])
+    appendTime(changes.eventTimes[index], to: output)
+    output.append(",\"sequence\":\"")
+    Self.append(changes.sequences[index], to: output)
+    output.append("\",\"eventId\":")
+    scratch.removeAll()
+    try appendEventID(bytes, index)
+    scratch.withBytes { $0.isEmpty ? output.append("null") : JSONText.appendString($0, to: output) }
+    output.append("}\n")
+  }
+
+  private func member(
+    _ name: StaticString, _ range: ByteRange, _ bytes: UnsafeRawBufferPointer, _ output: OutputBuffer
+  ) throws(NebulaError) {
+    output.append(name)
+    if range.isEmpty { output.append("null") } else { try appendSlice(range, bytes, to: output) }
+  }
+
+  private func appendTime(_ milliseconds: Int64, to output: OutputBuffer) {
+    guard milliseconds != .min else { return output.append(",\"eventTime\":null") }
+    output.append(",\"eventTime\":\"")
+    output.append(iso8601: milliseconds)
+    output.append("\"")
+  }
+
+  private func appendRow(_ bytes: UnsafeRawBufferPointer, _ index: Int, to output: OutputBuffer) throws(NebulaError) {
     for column in Self.names.indices {
-      if column > 0 { output.append(isCSV ? dialect.delimiter : UInt8(ascii: ",")) }
-      if !isCSV { Self.append(Self.members[column], to: output) }
+      if column > 0 { output.append(dialect.delimiter) }
       scratch.removeAll()
-      let isText = try appendValue(column, bytes, index)
-      scratch.withBytes { place($0, isText: isText, in: output) }
+      try appendValue(column, bytes, index)
+      scratch.withBytes {
+        $0.isEmpty ? output.append(nullText) : CSVText.appendField($0, dialect: dialect, to: output)
+      }
     }
-    output.append(utf8: isCSV ? "\n" : "}\n")
+    output.append("\n")
   }
 
-  private static func append(_ name: JSONLineWriter.Name, to output: OutputBuffer) {
-    var writer = JSONLineWriter(output)
-    writer.name(name)
-  }
-
-  private func place(_ value: UnsafeRawBufferPointer, isText: Bool, in output: OutputBuffer) {
-    switch (isCSV, value.isEmpty) {
-    case (true, true): output.append(nullText)
-    case (true, false): CSVText.appendField(value, dialect: dialect, to: output)
-    case (false, true): output.append("null")
-    case (false, false): if isText { JSONText.appendString(value, to: output) } else { output.append(value) }
-    }
-  }
-
-  /// Writes a column's value to `scratch`, nothing for null; true when it is a text and not JSON.
-  private func appendValue(_ column: Int, _ bytes: UnsafeRawBufferPointer, _ index: Int) throws(NebulaError) -> Bool {
+  /// Writes a column's value to `scratch`, nothing for null.
+  private func appendValue(_ column: Int, _ bytes: UnsafeRawBufferPointer, _ index: Int) throws(NebulaError) {
     switch column {
-    case 0: try appendSlice(changes.documents[index], bytes)
-    case 1: try appendSlice(changes.befores[index], bytes)
-    case 2: try appendSlice(changes.updates[index], bytes)
-    case 3: try appendSlice(changes.keys[index], bytes)
+    case 0: try appendSlice(changes.documents[index], bytes, to: scratch)
+    case 1: try appendSlice(changes.befores[index], bytes, to: scratch)
+    case 2: try appendSlice(changes.updates[index], bytes, to: scratch)
+    case 3: try appendSlice(changes.keys[index], bytes, to: scratch)
     case 4: scratch.append(utf8: changes.name(of: changes.operations[index]))
     case 5: scratch.append(utf8: namespaces[Int(changes.namespaces[index])])
     case 6: if changes.eventTimes[index] != .min { scratch.append(iso8601: changes.eventTimes[index]) }
-    case 7: appendSequence(changes.sequences[index])
+    case 7: Self.append(changes.sequences[index], to: scratch)
     default: try appendEventID(bytes, index)
     }
-    return column > 3
   }
 
   private func slice(_ range: ByteRange, _ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: bytes[Int(range.start)..<Int(range.end)])
   }
 
-  private func appendSlice(_ range: ByteRange, _ bytes: UnsafeRawBufferPointer) throws(NebulaError) {
+  private func appendSlice(
+    _ range: ByteRange, _ bytes: UnsafeRawBufferPointer, to output: OutputBuffer
+  ) throws(NebulaError) {
     guard !range.isEmpty else { return }
     if batch.format == .bson {
-      try json.append(document: slice(range, bytes), to: scratch)
+      try json.append(document: slice(range, bytes), to: output)
     } else {
-      RecordForm.appendFlat(slice(range, bytes), to: scratch)
+      RecordForm.appendFlat(slice(range, bytes), to: output)
     }
   }
 
-  private func appendSequence(_ sequence: ChangeSequence) {
+  private static func append(_ sequence: ChangeSequence, to output: OutputBuffer) {
     func hex(_ number: UInt64, _ digits: Int) {
       for shift in stride(from: (digits - 1) * 4, through: 0, by: -4) {
         let digit = UInt8(truncatingIfNeeded: number >> UInt64(shift)) & 15
-        scratch.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        output.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
       }
     }
     hex(sequence.clusterTime, 16)
@@ -101,6 +138,6 @@ struct ChangeForm {
     scratch.append(slice(changes.tokens[index], bytes))
     guard changes.operations[index] == .snapshot else { return }
     scratch.append(UInt8(ascii: ":"))
-    try appendSlice(changes.keys[index], bytes)
+    try appendSlice(changes.keys[index], bytes, to: scratch)
   }
 }

@@ -78,7 +78,7 @@ struct FileStart {
   private static func names(
     _ row: UnsafeRawBufferPointer, _ dialect: CSVDialect, _ path: String
   ) throws(NebulaError) -> [String] {
-    guard isUTF8(row) else { throw badHeader("is not UTF-8", path) }
+    guard UTF8Text.isValid(row) else { throw badHeader("is not UTF-8", path) }
     var fields = CSVFields(row, dialect: dialect)
     var names: [String] = []
     while let field = fields.next() {

@@ -37,21 +37,36 @@ struct RecordEncoder: Sendable {
     let result = EncodedRecords()
     var pieces = PieceMap(encoder: self, batch: batch, header: header(of: batch))
     var form = RecordForm(options, batch, columns)
+    var next = range.lowerBound
+    while next < range.upperBound {
+      let end = pieces.run(from: next, to: range.upperBound)
+      append(batch, next..<end, &form, to: pieces.piece(of: next), result)
+      next = end
+    }
+    result.pieces = pieces.all
+    return result
+  }
+
+  /// Records of one piece: what is counted by reference or checked for exclusive access is touched once a run.
+  private func append(
+    _ batch: RecordBatch, _ run: Range<Int>, _ form: inout RecordForm, to piece: EncodedPiece, _ result: EncodedRecords
+  ) {
+    let output = piece.bytes
+    var ends = piece.ends
+    piece.ends = []
+    defer { piece.ends = ends }
     batch.withBytes { bytes in
-      for index in range {
-        let piece = pieces.piece(of: index)
-        let start = piece.bytes.count
+      for index in run {
+        let start = output.count
         do throws(NebulaError) {
-          try form.append(bytes, index, to: piece.bytes)
-          piece.ends.append(piece.bytes.count)
+          try form.append(bytes, index, to: output)
+          ends.append(output.count)
         } catch {
-          piece.bytes.truncate(to: start)
+          output.truncate(to: start)
           result.rejected.append(rejection(error, batch, bytes, index))
         }
       }
     }
-    result.pieces = pieces.all
-    return result
   }
 
   private func rejection(
@@ -116,9 +131,25 @@ private struct PieceMap {
     usesTime = encoder.template.usesTime
   }
 
-  mutating func piece(of index: Int) -> EncodedPiece {
+  /// Where the records end that stand in one piece with `first`.
+  func run(from first: Int, to end: Int) -> Int {
+    guard let changes = batch.changes else { return end }
+    let namespace = changes.namespaces[first]
+    let hour = usesTime ? time(of: first) / 3_600_000 : 0
+    var next = first + 1
+    while next < end, changes.namespaces[next] == namespace, !usesTime || time(of: next) / 3_600_000 == hour {
+      next += 1
+    }
+    return next
+  }
+
+  private func time(of index: Int) -> Int64 {
     let known = batch.changes?.eventTimes[index] ?? .min
-    let time = known == .min ? encoder.fallbackTime : known
+    return known == .min ? encoder.fallbackTime : known
+  }
+
+  mutating func piece(of index: Int) -> EncodedPiece {
+    let time = time(of: index)
     let key = Key(namespace: batch.changes?.namespaces[index] ?? 0, hour: usesTime ? time / 3_600_000 : 0)
     if let last, last.key == key { return last.piece }
     let piece = byKey[key] ?? make(key, time, batch.namespace(of: index))

@@ -109,39 +109,51 @@ struct RecordForm {
 }
 
 /// A CSV row as a JSON object: names from the header, declared types as numbers, booleans or JSON, the rest as text.
-struct CSVToJSON {
-  private let columns: [(name: [UInt8], column: RecordSchema.Column)]
+///
+/// A class with what every field needs in plain memory: no reference is counted per record or field.
+final class CSVToJSON {
+  private let schema: [RecordSchema.Column]
+  private let types: [RecordSchema.ColumnType]
+  /// `"first":`, `,"second":` … one behind the other, and where each ends.
+  private let names: [UInt8]
+  private let nameEnds: [Int]
   private let dialect: CSVDialect
   private let scratch = OutputBuffer(capacity: 256)
 
   init(_ schema: RecordSchema?) {
-    columns = (schema?.columns ?? []).map { column in
-      let name = OutputBuffer(capacity: 64)
-      JSONText.appendString(column.name, to: name)
-      name.append(UInt8(ascii: ":"))
-      return (name.array, column)
+    let columns = schema?.columns ?? []
+    let names = OutputBuffer(capacity: 256)
+    nameEnds = columns.map { column in
+      if !names.isEmpty { names.append(UInt8(ascii: ",")) }
+      JSONText.appendString(column.name, to: names)
+      names.append(UInt8(ascii: ":"))
+      return names.count
     }
+    self.names = names.array
+    self.schema = columns
+    types = columns.map(\.type)
     dialect = schema.map { CSVDialect($0) } ?? CSVDialect()
   }
 
   func append(_ row: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
     var fields = CSVFields(row, dialect: dialect)
     var index = 0
+    var nameStart = 0
     output.append(UInt8(ascii: "{"))
     while let field = fields.next() {
-      guard index < columns.count else { throw wrongWidth }
-      if index > 0 { output.append(UInt8(ascii: ",")) }
-      output.append(columns[index].name)
-      try append(row, field, columns[index].column, to: output)
+      guard index < nameEnds.count else { throw wrongWidth }
+      names.withUnsafeBytes { output.append(UnsafeRawBufferPointer(rebasing: $0[nameStart..<nameEnds[index]])) }
+      nameStart = nameEnds[index]
+      try append(row, field, index, to: output)
       index += 1
     }
     if let problem = fields.problem { throw problem.error() }
-    guard index == columns.count else { throw wrongWidth }
+    guard index == nameEnds.count else { throw wrongWidth }
     output.append("}\n")
   }
 
   private func append(
-    _ row: UnsafeRawBufferPointer, _ field: CSVField, _ column: RecordSchema.Column, to output: OutputBuffer
+    _ row: UnsafeRawBufferPointer, _ field: CSVField, _ column: Int, to output: OutputBuffer
   ) throws(NebulaError) {
     let raw = UnsafeRawBufferPointer(rebasing: row[field.range])
     if field.needsUnquoting {
@@ -149,21 +161,23 @@ struct CSVToJSON {
       CSVText.unquote(raw, dialect: dialect, into: scratch)
       return try scratch.withBytes { (value) throws(NebulaError) in try append(value, column, to: output) }
     }
-    if column.type != .text, raw.isEmpty, !field.isQuoted { return output.append("null") }
+    if types[column] != .text, raw.isEmpty, !field.isQuoted { return output.append("null") }
     try append(raw, column, to: output)
   }
 
   private func append(
-    _ value: UnsafeRawBufferPointer, _ column: RecordSchema.Column, to output: OutputBuffer
+    _ value: UnsafeRawBufferPointer, _ column: Int, to output: OutputBuffer
   ) throws(NebulaError) {
-    guard CSVValue.fits(value, column.type) else { throw CSVValue.misfit(value, column) }
-    if column.type == .json { return RecordForm.appendFlat(value, to: output) }
-    CSVValue.append(value, column.type, to: output)
+    let type = types[column]
+    if type == .text { return JSONText.appendString(value, to: output) }
+    guard CSVValue.fits(value, type) else { throw CSVValue.misfit(value, schema[column]) }
+    if type == .json { return RecordForm.appendFlat(value, to: output) }
+    CSVValue.append(value, type, to: output)
   }
 
   private var wrongWidth: NebulaError {
     NebulaError(
-      .fileWrongWidth, "The row has another number of fields than the \(columns.count) columns.",
+      .fileWrongWidth, "The row has another number of fields than the \(schema.count) columns.",
       remedy: "Mend the row.", disposition: .reject)
   }
 }

@@ -76,7 +76,7 @@ struct RowCutter: RecordCutter {
         .fileWrongWidth, "The row has \(width) fields, the header has \(schema.columns.count).",
         remedy: "Mend the row; its text is in the dead letters.", disposition: .reject)
     }
-    return bad ?? (isUTF8(row) ? nil : badRow("not UTF-8"))
+    return bad ?? (UTF8Text.isValid(row) ? nil : badRow("not UTF-8"))
   }
 
   private func badRow(_ reason: String) -> NebulaError {
@@ -105,30 +105,5 @@ struct RowCutter: RecordCutter {
     base = found.consumed
     scanner = CSVRowScanner(dialect)
     return true
-  }
-}
-
-/// True when the bytes are well-formed UTF-8.
-func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
-  var at = 0
-  while at &+ 8 <= bytes.count {
-    if bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 {
-      return isUTF8Slow(bytes)
-    }
-    at &+= 8
-  }
-  while at < bytes.count {
-    if bytes[at] >= 0x80 { return isUTF8Slow(bytes) }
-    at &+= 1
-  }
-  return true
-}
-
-private func isUTF8Slow(_ bytes: UnsafeRawBufferPointer) -> Bool {
-  bytes.withMemoryRebound(to: UInt8.self) { bytes in
-    do {
-      _ = try UTF8Span(validating: Span(_unsafeElements: bytes))
-      return true
-    } catch { return false }
   }
 }

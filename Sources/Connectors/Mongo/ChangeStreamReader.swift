@@ -17,6 +17,7 @@ struct ChangeStreamReader {
   /// The server's newest operation as of the answer before.
   private var newest: UInt64 = 0
   private var isCaughtUp = false
+  private var room: AnswerRoom
 
   init(
     _ settings: MongoSettings, _ context: ConnectorContext, _ handoff: Handoff, from start: StreamStart,
@@ -26,6 +27,7 @@ struct ChangeStreamReader {
     self.context = context
     self.handoff = handoff
     self.end = end
+    room = AnswerRoom(context.budget, handoff)
     machine = StreamMachine(from: start, batchSize: settings.options.batchSize)
     events = EventReader(scope: settings.namespace, from: start, sequence: sequence)
   }
@@ -106,6 +108,7 @@ struct ChangeStreamReader {
   }
 
   private mutating func read(_ batchSize: Int) throws(MongoFailure) {
+    guard room.wait() else { return }
     let reply = try more(connected(), batchSize)
     let before = newest
     newest = reply.operationTime ?? newest
@@ -115,6 +118,7 @@ struct ChangeStreamReader {
       throw MongoFailure(origin: .reply, message: "the answer to getMore has no batch")
     }
     guard list.count > 5 else {
+      room.keepNothing()
       if let end { events.settled(at: end) }
       let moved = events.last != machine.start
       machine.received(events: 0, through: events.last, isClosed: isClosed)

@@ -24,6 +24,7 @@ struct SnapshotReader {
   private var client: MongoClient?
   private var patience = Patience()
   private var cursor: Int64 = 0
+  private var room: AnswerRoom
 
   init(
     _ settings: MongoSettings, _ context: ConnectorContext, _ handoff: Handoff, _ queue: RangeQueue,
@@ -34,6 +35,7 @@ struct SnapshotReader {
     self.handoff = handoff
     self.queue = queue
     self.stamp = stamp
+    room = AnswerRoom(context.budget, handoff)
   }
 
   /// Copies until no range is left.
@@ -72,12 +74,14 @@ struct SnapshotReader {
     let namespace = range.namespace
     let database = namespace.database ?? ""
     let start = range
+    guard room.wait() else { return false }
     var reply = try client.run(database) { find(start, &$0) }
     while !handoff.isStopped {
       patience.succeeded()
       cursor = reply.cursorID
       guard try deliver(reply, number, &range, isDone: cursor == 0) else { break }
       if cursor == 0 { return true }
+      guard room.wait() else { break }
       reply = try client.run(database) {
         $0.append("getMore", cursor)
         $0.append("collection", namespace.collection)
@@ -110,18 +114,16 @@ struct SnapshotReader {
     }
   }
 
-  private func deliver(
+  private mutating func deliver(
     _ reply: Reply, _ number: Int32, _ range: inout SnapshotRange, isDone: Bool
   ) throws(MongoFailure) -> Bool {
     guard let list = reply.batch else { throw MongoFailure(origin: .reply, message: "the answer has no batch") }
     let newest = reply.operationTime
     guard list.count > 5 else {
+      room.keepNothing()
       return !isDone || handoff.push(.rows(RowsDelivery(range: number, isDone: true, newest: newest)))
     }
-    let reservation = context.budget.reserveBlocking(
-      reply.count + reply.count / 8, for: .input, nap: { handoff.nap(.milliseconds(5)) },
-      isStopped: { handoff.isStopped })
-    guard let reservation else { return false }
+    guard let reservation = room.keep(reply.count + reply.count / 8) else { return false }
     let rows = try SnapshotRows(reply.bytes, list, known: range.cursor)
     let (draft, lastKey) = rows.draft(reply.take(), of: range.namespace, stamp, reservation)
     if let lastKey { range.cursor = lastKey }

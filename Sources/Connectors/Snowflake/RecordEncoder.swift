@@ -67,7 +67,7 @@ final class RecordEncoder: RowEncoder {
   // MARK: from CSV
 
   private func csvRecord(_ row: UnsafeRawBufferPointer, _ dialect: CSVDialect) throws(NebulaError) {
-    guard isUTF8(row) else { throw Self.unreadable("The row is not UTF-8") }
+    guard UTF8Text.isValid(row) else { throw Self.unreadable("The row is not UTF-8") }
     var fields = CSVFields(row, dialect: dialect)
     var slot = 0
     if target == .json { rows.append("{") }

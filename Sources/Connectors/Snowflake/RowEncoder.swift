@@ -59,9 +59,3 @@ extension ByteRange {
     UnsafeRawBufferPointer(rebasing: bytes[Int(start)..<Int(end)])
   }
 }
-
-/// True when the bytes are well-formed UTF-8.
-func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
-  guard bytes.count > 0 else { return true }
-  return (try? UTF8Span(validating: bytes.bindMemory(to: UInt8.self).span)) != nil
-}

@@ -1,0 +1,236 @@
+"""`make memory`: the peak memory of whole pipelines at default settings, with the destination stalled in the middle.
+
+    python -m Sandbox.memory [--megabytes 2000] [--stall 30] [--limit 256] [--folder DIR] [PATH…]
+
+A line a path: bytes, records, seconds, CPU seconds, peak MiB, verdict. The peak is `ru_maxrss` of the finished process.
+The stall: Snowflake's stand-in does not answer; writes to the destination's folder do not return (`stall.c`).
+"""
+import argparse
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import inputs
+from .program import Run
+from .stack import DATABASE, ROOT, SCHEMA, Stack
+
+# A document of the MongoDB stand-in in BSON, on average; `bytes` of its generator is what its texts take.
+DOCUMENT_BYTES = 600
+# pipeline.max_in_flight_bytes as it is by default.
+BUDGET = 128 << 20
+
+
+@dataclass
+class Outcome:
+    name: str
+    bytes: int
+    records: int
+    seconds: float
+    cpu: float
+    peak: float
+    problem: str | None
+    stall: str
+
+    def line(self, limit: float) -> str:
+        verdict = self.problem or ("ok" if self.peak < limit else f"OVER {limit:.0f} MiB")
+        return (f"{self.name:21} {self.bytes / 1e6:7.0f} MB {self.records:9} records {self.seconds:6.1f} s "
+                f"{self.records / max(self.seconds, 0.001):8.0f} records/s {self.cpu:6.1f} CPU s  "
+                f"peak {self.peak:5.1f} MiB  {self.stall}{verdict}")
+
+
+def finish(run: Run, seconds: float, step) -> resource.struct_rusage:
+    """Waits for the program as `wait4` does; calls `step` meanwhile."""
+    until = time.monotonic() + seconds
+    while True:
+        process, status, usage = os.wait4(run.process.pid, os.WNOHANG)
+        if process:
+            run.process.returncode = os.waitstatus_to_exitcode(status)
+            return usage
+        if time.monotonic() > until:
+            run.kill()
+            raise RuntimeError(f"did not end within {seconds:.0f} s:\n{run.output[-2000:]}")
+        step()
+        time.sleep(0.1)
+
+
+def bytes_read(run: Run) -> int:
+    """What the process has read from files so far."""
+    try:
+        return int(Path(f"/proc/{run.process.pid}/io").read_text().split("\n")[0].split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+class Stall:
+    """Stalls once, when half is done, and measures how much was read all the same."""
+
+    def __init__(self, seconds: float, half, begin, end=lambda: None):
+        self.seconds, self.half, self.begin, self.end = seconds, half, begin, end
+        self.since: float | None = None
+        self.is_over = seconds == 0
+        self.last_look = 0.0
+        self.read = [0, 0]
+
+    def step(self, run: Run) -> None:
+        now = time.monotonic()
+        if self.is_over or now - self.last_look < 0.5:
+            return
+        self.last_look = now
+        if self.since is None:
+            if self.half(run):
+                self.since, self.read[0] = now, bytes_read(run)
+                self.begin()
+        elif now - self.since >= self.seconds:
+            self.read[1] = bytes_read(run)
+            self.is_over = True
+            self.end()
+
+    def report(self) -> str:
+        if self.seconds == 0:
+            return ""
+        if not self.is_over or self.since is None:
+            return "NOT STALLED, "
+        return f"stalled {self.seconds:.0f} s ({(self.read[1] - self.read[0]) / 1e6:.0f} MB read in it), "
+
+    @property
+    def read_meanwhile(self) -> int:
+        return self.read[1] - self.read[0]
+
+
+class Bench:
+    def __init__(self, arguments: argparse.Namespace, folder: Path):
+        self.size, self.stall_seconds, self.limit = arguments.megabytes * 1_000_000, arguments.stall, arguments.limit
+        self.folder = folder
+        self.made: dict[str, inputs.Input] = {}
+        # What a child has before it becomes the program is counted too: it must be far below the limit.
+        self.own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        self.patience = 120 + self.stall_seconds + arguments.megabytes * 0.6
+
+    def input(self, kind: str) -> inputs.Input:
+        if kind not in self.made:
+            self.made[kind] = inputs.write(self.folder / f"input.{kind}", kind, self.size)
+        return self.made[kind]
+
+    def run(self, name: str, arguments: list[str], environment: dict[str, str], size: int, records: int, stall: Stall,
+            check) -> Outcome:
+        log = self.folder / f"{name.replace(' ', '-')}.log"
+        began = time.monotonic()
+        run = Run(["run", *arguments, "--state", str(self.folder / f"state-{name.replace(' ', '-')}")], environment, log)
+        try:
+            usage = finish(run, self.patience, lambda: stall.step(run))
+        finally:
+            run.kill() if run.process.returncode is None else None
+            stall.end()
+        seconds = time.monotonic() - began
+        code = run.process.returncode
+        problem = f"FAILED, exit {code}: {run.output[-1500:]}" if code else check()
+        if stall.seconds and stall.read_meanwhile > BUDGET:
+            problem = problem or f"FAILED: the source went on, {stall.read_meanwhile} bytes"
+        if stall.seconds and not stall.is_over:
+            problem = problem or "FAILED: it ended before or in the stall"
+        return Outcome(name, size, records, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, problem,
+                       stall.report())
+
+    # The paths
+
+    def file_to_file(self, kind: str) -> Outcome:
+        given, out, flag = self.input(kind), self.folder / f"out-{kind}", self.folder / "stall"
+        out.mkdir()
+        flag.unlink(missing_ok=True)
+        environment = {}
+        if self.stall_seconds:
+            library = self.folder / "stall.so"
+            subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, Path(__file__).with_name("stall.c"), "-ldl"],
+                           check=True)
+            environment = {"LD_PRELOAD": str(library), "NEBULA_STALL": str(flag), "NEBULA_STALL_BELOW": str(out)}
+        stall = Stall(self.stall_seconds, lambda run: bytes_read(run) > given.bytes / 2, flag.touch,
+                      lambda: flag.unlink(missing_ok=True))
+
+        def check() -> str | None:
+            records, digest = inputs.digest_of(out)
+            if records != given.records:
+                return f"FAILED: {records} of {given.records} records"
+            return None if digest == given.sha256 else "FAILED: other content"
+
+        outcome = self.run(
+            f"{kind} -> file", ["--source", "file", "--set", f"source.path={given.path}", "--dest", "file", "--set",
+                                f"destination.path={out}"], environment, given.bytes, given.records, stall, check)
+        shutil.rmtree(out)
+        return outcome
+
+    def to_snowflake(self, stack: Stack, name: str, table: str, arguments: list[str], size: int, records: int) -> Outcome:
+        full = f"{DATABASE}.{SCHEMA}.{table}"
+
+        def rows() -> int:
+            return stack.snowflake("dump")["tables"].get(full, {"rows": 0})["rows"]
+
+        def is_half_done(run: Run) -> bool:
+            try:
+                return rows() > records / 2
+            except OSError:  # a look while the table is being made
+                return False
+
+        stall = Stall(self.stall_seconds, is_half_done,
+                      lambda: stack.snowflake("stall", {"seconds": self.stall_seconds}))
+
+        def check() -> str | None:
+            found = rows()
+            return None if found == records else f"FAILED: {found} of {records} rows"
+
+        return self.run(name, arguments, stack.environment(table=table), size, records, stall, check)
+
+    def file_to_snowflake(self) -> Outcome:
+        given = self.input("jsonl")
+        with Stack(str(self.folder / "stack-file")) as stack:
+            return self.to_snowflake(
+                stack, "file -> snowflake", "LINES",
+                ["--source", "file", "--set", f"source.path={given.path}", "--dest", "snowflake_optimized"], given.bytes,
+                given.records)
+
+    def mongo_to_snowflake(self) -> Outcome:
+        count = self.size // DOCUMENT_BYTES
+        with Stack(str(self.folder / "stack-mongo")) as stack:
+            stack.mongo({"sandboxLoad": "shop.orders", "count": count, "seed": 1, "bytes": DOCUMENT_BYTES, "lazy": True})
+            return self.to_snowflake(
+                stack, "mongo -> snowflake", "ORDERS",
+                ["--source", "mongo", "--dest", "snowflake_optimized", "--until-caught-up"],
+                count * DOCUMENT_BYTES, count)
+
+
+PATHS = {
+    "jsonl-file": lambda bench: bench.file_to_file("jsonl"),
+    "csv-file": lambda bench: bench.file_to_file("csv"),
+    "file-snowflake": Bench.file_to_snowflake,
+    "mongo-snowflake": Bench.mongo_to_snowflake,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--megabytes", type=int, default=2000, help="of each input")
+    parser.add_argument("--stall", type=float, default=30, help="seconds; 0: none")
+    parser.add_argument("--limit", type=float, default=256, help="MiB")
+    parser.add_argument("--folder", help="where inputs, outputs and stand-ins lie")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help=", ".join(PATHS))
+    arguments = parser.parse_args()
+    unknown = set(arguments.paths) - set(PATHS)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(PATHS)}")
+    over = False
+    with tempfile.TemporaryDirectory(prefix="nebula-memory-", dir=arguments.folder) as folder:
+        bench = Bench(arguments, Path(folder))
+        for name in arguments.paths or PATHS:
+            outcome = PATHS[name](bench)
+            print(outcome.line(arguments.limit), flush=True)
+            over = over or outcome.problem is not None or outcome.peak >= arguments.limit
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
