@@ -35,6 +35,8 @@ extension Pipeline {
         if let receipt = try await commit(&intent, lease) { return .receipt(receipt, intent) }
       } catch {
         guard case .wait(let pause) = backoff.after(error, now: parts.clock.monotonic(), random: parts.random) else {
+          // A refusal is an answer: nothing is under way any more that a lease would have to outlive.
+          if let refusal = error as? NebulaError, !refusal.isRetryable { commitInDoubt = false }
           throw error
         }
         parts.log.warning("Epoch \(intent.id): \(error) Asking what became of it in \(pause.written ?? "").")

@@ -75,7 +75,7 @@ public actor Pipeline {
   /// Runs until a bounded source has ended, `stop` was called or an error can't be survived. The state is resumable
   /// in every case.
   public func run() async throws {
-    let lease = try await parts.store.acquire(parts.name, identity: parts.identity)
+    let lease = try await acquire()
     let result: Result<Void, any Error>
     do {
       try await runSessions(lease)
@@ -85,6 +85,20 @@ public actor Pipeline {
     }
     await cleanUp { await self.leave(lease) }
     try result.get()
+  }
+
+  /// Takes the lease. A store that is busy for a moment is asked again; a live holder's refusal is final.
+  private func acquire() async throws -> Lease {
+    var backoff = Backoff(patience: parts.settings.retryFor)
+    while true {
+      do { return try await parts.store.acquire(parts.name, identity: parts.identity) } catch {
+        guard case .wait(let pause) = backoff.after(error, now: parts.clock.monotonic(), random: parts.random),
+          !stopRequested.value
+        else { throw error }
+        parts.log.warning("\(error) Trying again in \(pause.written ?? "").")
+        try await sleepUnlessStopped(pause)
+      }
+    }
   }
 
   /// Asks for a clean end: the open epoch is finished or abandoned within the deadline, and `run` returns.
