@@ -39,11 +39,10 @@ MUTANTS = [
            "    for intent in intents.dropFirst() { try await destroy(intent, behind: first) }\n", ""),
     Mutant("a gone epoch is skipped and the next one recovered", f"{PIPELINE}/Recovery.swift",
            "?? start.pin\n        break\n", "?? start.pin\n        continue\n"),
-    Mutant("state read before the fence is up", f"{PIPELINE}/Writing.swift",
-           "    try await parts.destination.open(lease)\n    // Read only now, with the fence up: an older writer could have added a receipt or an intent until then.\n"
+    Mutant("recovery before the fence is up", f"{PIPELINE}/Writing.swift",
+           "    try await parts.destination.open(lease)\n    // Only with the fence up: what recovery finds out must not be changed by an older writer afterwards.\n"
            "    let start = try await recover(try await parts.store.load(lease), lease)\n",
-           "    let early = try await parts.store.load(lease)\n    try await parts.destination.open(lease)\n"
-           "    let start = try await recover(early, lease)\n"),
+           "    let start = try await recover(try await parts.store.load(lease), lease)\n    try await parts.destination.open(lease)\n"),
     Mutant("the destination is not asked after an unknown outcome at start", f"{PIPELINE}/Recovery.swift",
            "try await settle(intent, askingFirst: true, lease)", "try await settle(intent, askingFirst: false, lease)"),
     Mutant("an epoch is cut where no safe boundary lies", f"{PIPELINE}/EpochLedger.swift",
@@ -63,7 +62,7 @@ MUTANTS = [
     Mutant("a stalled writer's sweep takes newer files", f"{PIPELINE}/Recovery.swift",
            "      through: lease.generation)", "      through: .max - 1)"),
     Mutant("an unknown error is final at once", f"{PIPELINE}/Backoff.swift",
-           "    if let known, !known.isRetryable { return .giveUp }", "    guard let known, known.isRetryable else { return .giveUp }"),
+           "    if let known, !known.isRetryable { return .giveUp }", "    if !(known?.isRetryable ?? false) { return .giveUp }"),
     Mutant("records without a fate are let through", f"{PIPELINE}/EpochLedger.swift",
            "    guard destination.total == epoch.written, counts.total == epoch.read,\n", "    guard counts.total >= 0,\n"),
     Mutant("Snowflake: LOAD_SKIPPED is taken for success", f"{SNOWFLAKE}/CopyResult.swift",

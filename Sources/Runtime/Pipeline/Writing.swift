@@ -4,7 +4,7 @@ extension Pipeline {
   /// Recovers, then reads and writes until the stream ends or a stop is asked for.
   func write(_ lease: Lease, _ queue: CommitQueue) async throws {
     try await parts.destination.open(lease)
-    // Read only now, with the fence up: an older writer could have added a receipt or an intent until then.
+    // Only with the fence up: what recovery finds out must not be changed by an older writer afterwards.
     let start = try await recover(try await parts.store.load(lease), lease)
     var ledger = EpochLedger(
       tail: start.tail, position: start.position, pin: start.pin,

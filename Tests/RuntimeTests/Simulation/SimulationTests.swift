@@ -9,9 +9,20 @@ let simulationSeeds = ProcessInfo.processInfo.environment["SIMULATION_SEEDS"].fl
 @Suite struct SimulationTests {
   /// Invariants 1 to 4 and 7: deaths, zombies, lost and late requests, lost answers, random epoch boundaries.
   @Test(arguments: ModelWorld.Kind.allCases) func chaosEndsExactlyOnce(_ kind: ModelWorld.Kind) async {
+    await Self.everySeedEndsExactlyOnce(kind, .designed)
+  }
+
+  /// The same while somebody removes staged files: epochs are gone, those behind them too, and zombies know of both.
+  @Test(arguments: [ModelWorld.Kind.snowflake, .objects]) func lostStagedFilesAreReadAgain(_ kind: ModelWorld.Kind)
+    async
+  {
+    await Self.everySeedEndsExactlyOnce(kind, Rules.designed.with { $0.losesStagedFiles = true })
+  }
+
+  static func everySeedEndsExactlyOnce(_ kind: ModelWorld.Kind, _ rules: Rules) async {
     for seed in 0..<UInt64(simulationSeeds) {
       await Task.yield()  // other tests share the two threads
-      var run = ChaosRun(kind, .designed, seed: seed)
+      var run = ChaosRun(kind, rules, seed: seed)
       let verdict = run.verdict()
       #expect(verdict == nil, "\(kind), seed \(seed)")
       if verdict != nil { break }
