@@ -36,6 +36,7 @@ let package = Package(
     system("CZlib", "zlib"),
     system("CYaml", "yaml-0.1"),
     system("CSQLite", "sqlite3"),
+    .target(name: "CMongocStart", path: "Sources/C/CMongocStart"),
     .target(
       name: "CNebulaKernels", path: "Sources/C/CNebulaKernels",
       cSettings: [.define("NDEBUG", .when(configuration: .release))]),
@@ -46,7 +47,7 @@ let package = Package(
     room("NebulaObjectStores", "ObjectStores", ["NebulaCore", "NebulaHTTP"]),
     room("NebulaRuntime", "Runtime", ["NebulaCore", "CSQLite", "CYaml"]),
     room("FileConnector", "Connectors/File", ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores"]),
-    room("MongoConnector", "Connectors/Mongo", ["NebulaCore", "NebulaFormats", "CMongoc"]),
+    room("MongoConnector", "Connectors/Mongo", ["NebulaCore", "NebulaFormats", "CMongoc", "CMongocStart"]),
     room(
       "SnowflakeConnector", "Connectors/Snowflake",
       ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores"]),

@@ -14,9 +14,13 @@ extension CrashPoints {
     ].compactMap(\.self)
     let trace = environment["NEBULA_CRASH_TRACE"].map(Trace.init)
     guard trace != nil || !signals.isEmpty else { return .none }
+    // One at a time: while a signal strikes one thread, no other passes a further point or writes over the trace.
+    let passing = Mutex(())
     return CrashPoints { point in
-      trace?.write(point)
-      for trap in signals { trap.pass(point) }
+      passing.withLock { _ in
+        trace?.write(point)
+        for trap in signals { trap.pass(point) }
+      }
     }
   }
 }
@@ -43,7 +47,8 @@ private final class Trap: Sendable {
 
   func pass(_ reached: String) {
     guard reached == point, left.subtract(1, ordering: .relaxed).newValue == 0 else { return }
-    kill(getpid(), signal)
+    // To this very thread: sent to the process, SIGSTOP may let it run on past the point for a moment.
+    raise(signal)
   }
 }
 

@@ -134,7 +134,7 @@ struct PipelineRun {
     console.line("files      \(progress.files) in \(progress.epochs) epochs, \(progress.rows) rows")
     console.line("guarantee  \(assembly.guarantee)")
     if counts.rejected > 0 {
-      console.line("\(counts.rejected) records were rejected: \(folder)")
+      console.line("Rejected records: \(counts.rejected), kept in \(folder)")
     } else {
       console.line("No records were rejected.")
     }

@@ -106,7 +106,7 @@ def test_a_run_moves_everything_and_says_so(folder, config):
     assert lines[1].startswith("guarantee  exactly once: ")  # before it runs (Invariant 8)
     for line in ["committed  10", "rejected   1", "filtered   0"]:
         assert line in lines
-    assert lines[-1] == f"1 records were rejected: {folder}/state/dead-letters"
+    assert lines[-1] == f"Rejected records: 1, kept in {folder}/state/dead-letters"
     written = "".join(p.read_text() for p in (folder / "out").glob("*.jsonl"))
     assert [json.loads(line)["n"] for line in written.splitlines()] == list(range(10))
     [letter] = objects("".join(p.read_text() for p in (folder / "state" / "dead-letters").glob("*.jsonl")))
@@ -240,7 +240,7 @@ def test_a_signal_ends_the_run_cleanly_and_it_goes_on_later(folder, config, numb
     child.send_signal(number)
     out, err = child.communicate(timeout=30)
     assert child.returncode == 0, err
-    assert "Stopping" in err and out.splitlines()[-1].startswith("1 records were rejected")
+    assert "Stopping" in err and out.splitlines()[-1].startswith("Rejected records: 1, kept in ")
     with (folder / "in.jsonl").open("a") as file:
         file.write('{"n":10}\n')
     assert call("run", config).returncode == 0
@@ -278,6 +278,13 @@ def test_death_at_a_named_point_loses_and_doubles_nothing(folder, config, point)
     assert call("run", config).returncode == 0
     written = "".join(p.read_text() for p in sorted((folder / "out").glob("*.jsonl")))
     assert [json.loads(line)["n"] for line in written.splitlines()] == list(range(10))
+
+
+def test_a_killed_process_leaves_nothing_in_shared_memory(config):
+    """The MongoDB driver makes a file there before main; the next process with its pid would stumble over it."""
+    before = set(Path("/dev/shm").iterdir())
+    assert call("run", config, env={"NEBULA_CRASH_AT": "after-intent:1"}).returncode == -signal.SIGKILL
+    assert set(Path("/dev/shm").iterdir()) <= before
 
 
 def test_a_bad_crash_point_is_a_configuration_error(config):

@@ -61,7 +61,7 @@ extension Pipeline {
     guard rejected > parts.settings.maxRejected else { return }
     throw NebulaError(
       "pipeline.too_many_rejected",
-      "\(rejected) records were rejected, more than max_rejected (\(parts.settings.maxRejected)). "
+      "Rejected records: \(rejected), more than max_rejected (\(parts.settings.maxRejected)). "
         + (example.map { "The last one: \($0)" } ?? "See the dead letters."),
       remedy: "Mend the source or raise pipeline.max_rejected. The state is resumable.")
   }
