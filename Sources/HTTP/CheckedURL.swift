@@ -68,7 +68,14 @@ struct CheckedURL: Sendable {
   }
 }
 
-/// True for 127.0.0.0/8, ::1 and localhost, as written: a name is never looked up to find out.
+/// Whether `host`, with or without a port, is 127.0.0.0/8, ::1 or localhost, as written: a name is never looked up.
+public func isLoopback(host: String) -> Bool {
+  guard let colon = host.lastIndex(of: ":"), !host.hasSuffix("]"), UInt16(host[host.index(after: colon)...]) != nil,
+    !host[..<colon].contains(":") || host[..<colon].hasSuffix("]")
+  else { return isLoopback(host) }
+  return isLoopback(String(host[..<colon]))
+}
+
 func isLoopback(_ host: String) -> Bool {
   let name = host.lowercased()
   if name == "localhost" || name == "[::1]" || name == "::1" { return true }

@@ -19,6 +19,16 @@ extension NebulaError.Code {
   public static let objectsCorrupt: Self = "objects.corrupt"
   /// This store, opened this way, can't do that.
   public static let objectsNotSupported: Self = "objects.not_supported"
+  /// There is nothing under that name.
+  public static let objectsNotFound: Self = "objects.not_found"
+  /// What lies there is not what the writer saw: another ETag, another content.
+  public static let objectsChanged: Self = "objects.changed"
+  /// A file's length is not what an append or a flush needs.
+  public static let objectsBadPosition: Self = "objects.bad_position"
+  /// A lease is held by another writer, or not held any more.
+  public static let objectsLeaseLost: Self = "objects.lease_lost"
+  /// This clock and the store's differ too much for signatures.
+  public static let credentialsClockSkew: Self = "credentials.clock_skew"
   /// A local file operation failed.
   public static let objectsFile: Self = "objects.file_failed"
 }
@@ -38,6 +48,19 @@ public let objectStoreErrors: [ErrorSpecification] = [
   .init(.objectsRefused, "A store refused a request.", remedy: "See the message."),
   .init(.objectsCorrupt, "A store's answer contradicts what was sent.", remedy: "Report it; nothing was published."),
   .init(.objectsNotSupported, "This store, opened this way, can't do that.", remedy: "See the message."),
+  .init(.objectsNotFound, "There is nothing under that name.", remedy: "Find out who removed it."),
+  .init(
+    .objectsChanged, "What lies there is not what the writer saw.",
+    remedy: "Find out who else writes there; it is never replaced."),
+  .init(
+    .objectsBadPosition, "A file's length is not what an append or a flush needs.",
+    remedy: "Find out who else writes to the file; it is never repaired."),
+  .init(
+    .objectsLeaseLost, "A lease is held by another writer, or not held any more.",
+    remedy: "Only one process may run this pipeline; stop the other."),
+  .init(
+    .credentialsClockSkew, "This clock and the store's differ too much for signatures.",
+    remedy: "Set the clock (NTP)."),
   .init(.objectsFile, "A local file operation failed.", remedy: "Check the folder, its rights and its room."),
 ]
 
