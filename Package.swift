@@ -47,6 +47,7 @@ let package = Package(
     room("NebulaObjectStores", "ObjectStores", ["NebulaCore", "NebulaHTTP"]),
     room("NebulaRuntime", "Runtime", ["NebulaCore", "CSQLite", "CYaml"]),
     room("FileConnector", "Connectors/File", ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores"]),
+    room("ADLSConnector", "Connectors/ADLS", ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores"]),
     room("MongoConnector", "Connectors/Mongo", ["NebulaCore", "NebulaFormats", "CMongoc", "CMongocStart"]),
     room(
       "SnowflakeConnector", "Connectors/Snowflake",
@@ -54,8 +55,8 @@ let package = Package(
     .executableTarget(
       name: "nebula-swift",
       dependencies: [
-        "NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "NebulaRuntime", "FileConnector",
-        "MongoConnector", "SnowflakeConnector",
+        "NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "NebulaRuntime", "ADLSConnector",
+        "FileConnector", "MongoConnector", "SnowflakeConnector",
       ],
       path: "Sources/CLI", swiftSettings: settings),
 
@@ -70,6 +71,9 @@ let package = Package(
     tests("ObjectStoresTests", ["NebulaCore", "NebulaHTTP", "NebulaObjectStores"]),
     tests("RuntimeTests", ["NebulaCore", "NebulaRuntime"], fixtures: ["Fixtures"]),
     tests("FileConnectorTests", ["NebulaCore", "NebulaFormats", "FileConnector"]),
+    tests(
+      "ADLSConnectorTests",
+      ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "NebulaRuntime", "ADLSConnector"]),
     tests("MongoConnectorTests", ["NebulaCore", "NebulaFormats", "MongoConnector"]),
     tests(
       "SnowflakeConnectorTests",

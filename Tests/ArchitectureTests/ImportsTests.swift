@@ -23,13 +23,14 @@ import Testing
     Room(target: "NebulaHTTP", folder: "HTTP", doors: ["NebulaCore", "CCurl", "COpenSSL"]),
     Room(target: "NebulaObjectStores", folder: "ObjectStores", doors: ["NebulaCore", "NebulaHTTP"]),
     Room(target: "NebulaRuntime", folder: "Runtime", doors: ["NebulaCore", "CSQLite", "CYaml"]),
+    Room(target: "ADLSConnector", folder: "Connectors/ADLS", doors: connectorDoors),
     Room(target: "FileConnector", folder: "Connectors/File", doors: connectorDoors),
     Room(
       target: "MongoConnector", folder: "Connectors/Mongo", doors: connectorDoors.union(["CMongoc", "CMongocStart"])),
     Room(target: "SnowflakeConnector", folder: "Connectors/Snowflake", doors: connectorDoors),
     Room(
       target: "nebula-swift", folder: "CLI",
-      doors: connectorDoors.union(["NebulaRuntime", "FileConnector", "MongoConnector", "SnowflakeConnector"])),
+      doors: connectorDoors.union(["NebulaRuntime", "ADLSConnector", "FileConnector", "MongoConnector", "SnowflakeConnector"])),
   ]
   /// What comes with the toolchain. Foundation is not among it: it is for tests only.
   static let toolchain: Set<String> = ["Swift", "Glibc", "Synchronization", "Dispatch", "RegexBuilder"]

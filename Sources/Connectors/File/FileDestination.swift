@@ -10,7 +10,7 @@ actor FileDestination: Destination {
   private let options: FileDestinationOptions
   private let context: ConnectorContext
   private let paths: FilePaths
-  private let template: PartitionTemplate
+  private let template: PathTemplate
   private let stage: FileStage
   private let publisher: FilePublisher
   private var epochs: [EpochID: OpenEpoch] = [:]
@@ -35,7 +35,7 @@ actor FileDestination: Destination {
     self.options = options
     self.context = context
     paths = FilePaths(root: options.path, pipeline: context.pipeline)
-    template = try PartitionTemplate(options.partition)
+    template = try PathTemplate(options.partition)
     stage = FileStage(options, context, paths)
     publisher = FilePublisher(context, paths)
     traits = DestinationTraits(phases: .two, hasFence: true, epoch: EpochLimits(age: options.maxFileAge))

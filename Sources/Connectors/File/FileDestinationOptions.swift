@@ -1,11 +1,6 @@
 import NebulaCore
 import NebulaFormats
 
-/// How a file of the destination is written.
-enum OutputFormat: String, PropertyChoice {
-  case jsonl, csv
-}
-
 /// What the destination `file` takes.
 struct FileDestinationOptions: ConnectorOptions {
   var path = ""
@@ -63,7 +58,7 @@ struct FileDestinationOptions: ConnectorOptions {
       throw bad("file_mode", fileMode, "is no octal mode that lets its owner read")
     }
     guard Set(columns).count == columns.count else { throw bad("columns", "", "names a column twice") }
-    _ = try PartitionTemplate(partition)
+    _ = try PathTemplate(partition)
   }
 
   private func bad(_ name: String, _ value: String, _ problem: String) -> NebulaError {
@@ -73,6 +68,7 @@ struct FileDestinationOptions: ConnectorOptions {
   }
 
   var dialect: CSVDialect { CSVDialect(delimiter: CSVDelimiter(delimiter)?.byte ?? UInt8(ascii: ",")) }
+  var style: LineStyle { LineStyle(format: format, json: json, dialect: dialect, nullText: nullText) }
   var mode: UInt32 { UInt32(fileMode, radix: 8) ?? 0o600 }
   var fileExtension: String { ".\(format.rawValue)\(compression.fileExtension)" }
 }

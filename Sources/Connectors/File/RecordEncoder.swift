@@ -26,7 +26,7 @@ final class EncodedRecords: @unchecked Sendable {
 /// Encodes runs of records; a value, used by parallel tasks.
 struct RecordEncoder: Sendable {
   let options: FileDestinationOptions
-  let template: PartitionTemplate
+  let template: PathTemplate
   let pipeline: String
   /// For records without an event time.
   let fallbackTime: Int64
@@ -36,7 +36,7 @@ struct RecordEncoder: Sendable {
   func encode(_ batch: RecordBatch, _ range: Range<Int>) -> EncodedRecords {
     let result = EncodedRecords()
     var pieces = PieceMap(encoder: self, batch: batch, header: header(of: batch))
-    var form = RecordForm(options, batch, columns)
+    var form = LineForm(options, batch, columns)
     var next = range.lowerBound
     while next < range.upperBound {
       let end = pieces.run(from: next, to: range.upperBound)
@@ -49,7 +49,7 @@ struct RecordEncoder: Sendable {
 
   /// Records of one piece: what is counted by reference or checked for exclusive access is touched once a run.
   private func append(
-    _ batch: RecordBatch, _ run: Range<Int>, _ form: inout RecordForm, to piece: EncodedPiece, _ result: EncodedRecords
+    _ batch: RecordBatch, _ run: Range<Int>, _ form: inout LineForm, to piece: EncodedPiece, _ result: EncodedRecords
   ) {
     let output = piece.bytes
     var ends = piece.ends
@@ -106,6 +106,26 @@ struct RecordEncoder: Sendable {
       return batch.format == .bson ? 2 * payload + 64 : payload + 16
     }
     return payload + schema.columns.reduce(16) { $0 + $1.name.utf8.count + 6 }
+  }
+}
+
+/// How a record of a batch becomes a line: a change as an envelope, another record as it is.
+enum LineForm {
+  case plain(RecordForm)
+  case change(ChangeForm)
+
+  init(_ options: FileDestinationOptions, _ batch: RecordBatch, _ columns: [String]) {
+    self =
+      batch.changes.map { .change(ChangeForm(options, batch, $0)) } ?? .plain(RecordForm(options.style, batch, columns))
+  }
+
+  mutating func append(_ bytes: UnsafeRawBufferPointer, _ index: Int, to output: OutputBuffer) throws(NebulaError) {
+    switch self {
+    case .change(let form): try form.append(bytes, index, to: output)
+    case .plain(var form):
+      defer { self = .plain(form) }
+      try form.append(bytes, index, to: output)
+    }
   }
 }
 

@@ -1,9 +1,9 @@
-import NebulaCore
-import NebulaFormats
+public import NebulaCore
 
 /// Values of declared CSV columns: which texts fit a type, and how they are written as JSON.
-enum CSVValue {
-  static func fits(_ bytes: UnsafeRawBufferPointer, _ type: RecordSchema.ColumnType) -> Bool {
+public enum CSVValue {
+  /// Whether a text is a value of the type.
+  public static func fits(_ bytes: UnsafeRawBufferPointer, _ type: RecordSchema.ColumnType) -> Bool {
     switch type {
     case .text: true
     case .integer: integerDigits(bytes) != nil
@@ -15,10 +15,11 @@ enum CSVValue {
     }
   }
 
-  static func misfit(_ bytes: UnsafeRawBufferPointer, _ column: RecordSchema.Column) -> NebulaError {
+  /// The error of a record whose value is none of its column's type.
+  public static func misfit(_ bytes: UnsafeRawBufferPointer, _ column: RecordSchema.Column) -> NebulaError {
     let shown = String(decoding: bytes.prefix(40), as: UTF8.self)
     return NebulaError(
-      .fileBadValue, "The column '\(column.name)' is declared \(column.type.rawValue), and '\(shown)' is none.",
+      "file.bad_value", "The column '\(column.name)' is declared \(column.type.rawValue), and '\(shown)' is none.",
       remedy: "Mend the value, or declare the column text.", disposition: .reject)
   }
 

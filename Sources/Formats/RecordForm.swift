@@ -1,9 +1,39 @@
-import NebulaCore
-import NebulaFormats
+internal import CNebulaKernels
+public import NebulaCore
 
-/// How one record of a batch becomes a line. Throws for a record that can't be written; what it appended is then
+/// How the records of a text file are written.
+public enum OutputFormat: String, PropertyChoice {
+  /// One JSON value a line.
+  case jsonl
+  /// RFC 4180 with a header.
+  case csv
+}
+
+/// How a record becomes a line of text.
+public struct LineStyle: Sendable {
+  /// JSON or CSV.
+  public var format: OutputFormat
+  /// How BSON is written as JSON.
+  public var json: BSONJSONMode
+  /// CSV: delimiter and quote.
+  public var dialect: CSVDialect
+  /// CSV: what stands for null.
+  public var nullText: String
+  /// Describes a style.
+  public init(
+    format: OutputFormat = .jsonl, json: BSONJSONMode = .plain, dialect: CSVDialect = CSVDialect(),
+    nullText: String = ""
+  ) {
+    self.format = format
+    self.json = json
+    self.dialect = dialect
+    self.nullText = nullText
+  }
+}
+
+/// How one plain record of a batch (no change) becomes a line. Throws for a record that can't be written; what it appended is then
 /// taken back.
-struct RecordForm {
+public struct RecordForm {
   private enum Kind {
     case verbatim
     case jsonToCSV(FlatJSONToCSV)
@@ -11,31 +41,28 @@ struct RecordForm {
     case csvToCSV(from: CSVDialect, to: CSVDialect)
     case bsonToJSON(BSONToJSON)
     case bsonToCSV(BSONToJSON, FlatJSONToCSV)
-    case change(ChangeForm)
   }
   private var kind: Kind
   private let batch: RecordBatch
   private let scratch = OutputBuffer(capacity: 1024)
 
-  init(_ options: FileDestinationOptions, _ batch: RecordBatch, _ columns: [String]) {
+  /// Makes a form for the records of `batch`; `columns` are those of CSV that is made from JSON or BSON.
+  public init(_ style: LineStyle, _ batch: RecordBatch, _ columns: [String]) {
     self.batch = batch
-    let flat = FlatJSONToCSV(columns: columns, dialect: options.dialect, nullMarker: options.nullText)
-    if let changes = batch.changes {
-      kind = .change(ChangeForm(options, batch, changes))
-      return
-    }
-    switch (batch.format, options.format) {
+    let flat = FlatJSONToCSV(columns: columns, dialect: style.dialect, nullMarker: style.nullText)
+    switch (batch.format, style.format) {
     case (.json, .jsonl): kind = .verbatim
     case (.json, .csv): kind = .jsonToCSV(flat)
-    case (.bson, .jsonl): kind = .bsonToJSON(BSONToJSON(options.json))
-    case (.bson, .csv): kind = .bsonToCSV(BSONToJSON(options.json), flat)
+    case (.bson, .jsonl): kind = .bsonToJSON(BSONToJSON(style.json))
+    case (.bson, .csv): kind = .bsonToCSV(BSONToJSON(style.json), flat)
     case (.csv, .jsonl): kind = .csvToJSON(CSVToJSON(batch.schema))
     case (.csv, .csv):
-      kind = .csvToCSV(from: batch.schema.map { CSVDialect($0) } ?? options.dialect, to: options.dialect)
+      kind = .csvToCSV(from: batch.schema.map { CSVDialect($0) } ?? style.dialect, to: style.dialect)
     }
   }
 
-  mutating func append(
+  /// Appends record `index` of the batch, whose buffer is `bytes`, as a line.
+  public mutating func append(
     _ bytes: UnsafeRawBufferPointer, _ index: Int, to output: OutputBuffer
   ) throws(NebulaError) {
     let range = batch.records[index]
@@ -55,7 +82,6 @@ struct RecordForm {
       try json.append(document: record, to: scratch)
       try scratch.withBytes { (text) throws(NebulaError) in try Self.appendRow(text, &flat, to: output) }
       kind = .bsonToCSV(json, flat)
-    case .change(let form): try form.append(bytes, index, to: output)
     }
   }
 
@@ -65,8 +91,11 @@ struct RecordForm {
     output.append(UInt8(ascii: "\n"))
   }
 
-  static func appendFlat(_ json: UnsafeRawBufferPointer, to output: OutputBuffer) {
-    guard lineEnd(json, from: 0, ended: false) != nil else { return output.append(json) }
+  /// JSON text without its line ends.
+  public static func appendFlat(_ json: UnsafeRawBufferPointer, to output: OutputBuffer) {
+    guard let base = json.baseAddress else { return }
+    let found = nebula_find_either(base.assumingMemoryBound(to: UInt8.self), json.count, 0x0A, 0x0D)
+    guard found < json.count else { return output.append(json) }
     for byte in json { output.append(byte == 0x0A || byte == 0x0D ? 0x20 : byte) }
   }
 
@@ -75,14 +104,14 @@ struct RecordForm {
   ) throws(NebulaError) {
     guard JSONObjectReader(record) != nil else {
       throw NebulaError(
-        .fileNotAnObject, "The record is no JSON object, so it has no columns.", remedy: "Use format jsonl.",
+        "file.not_an_object", "The record is no JSON object, so it has no columns.", remedy: "Use format jsonl.",
         disposition: .reject)
     }
     let before = flat.unknownMembers
     try flat.append(validated: record, to: output)
     guard flat.unknownMembers == before else {
       throw NebulaError(
-        .fileUnknownKey, "The record has a key that is no column.", remedy: "List all columns in `columns`.",
+        "file.unknown_key", "The record has a key that is no column.", remedy: "List all columns in `columns`.",
         disposition: .reject)
     }
   }
@@ -177,7 +206,7 @@ final class CSVToJSON {
 
   private var wrongWidth: NebulaError {
     NebulaError(
-      .fileWrongWidth, "The row has another number of fields than the \(schema.count) columns.",
+      "file.wrong_width", "The row has another number of fields than the \(schema.count) columns.",
       remedy: "Mend the row.", disposition: .reject)
   }
 }

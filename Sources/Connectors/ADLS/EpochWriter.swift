@@ -1,0 +1,166 @@
+internal import NebulaCore
+internal import NebulaHTTP
+internal import NebulaObjectStores
+
+/// Writes one epoch: batches are encoded by parallel tasks, lines wait in their partition until there are enough for an
+/// append or the budget is used up, and are appended once the commit before has returned.
+actor EpochWriter {
+  let id: EpochID
+  private let parts: LakeParts
+  private let placer: any Placer
+  private let gate: CommitGate
+  private let compressors: CompressorList
+  private let encoder: LakeEncoder
+  /// Partitions that were visible before this epoch was read again.
+  private let done: Set<EpochUnit>
+
+  private var encodings: [(task: Task<EncodedSlice, Never>, held: MemoryBudget.Reservation)] = []
+  private var queues: [String: LineQueue] = [:]
+  private var placements: [String: Task<Placement, any Error>] = [:]
+  private let held = HeldBytes()
+  private let work = Work()
+  private var buffered = 0
+  private var taken: UInt64 = 0
+  private var rejected: UInt64 = 0
+
+  /// About this much is encoded by one task, and so many tasks are under way.
+  private static let sliceBytes = 1 << 20
+  private static let parallelTasks = 4
+
+  init(
+    _ id: EpochID, _ parts: LakeParts, _ placer: any Placer, _ gate: CommitGate, _ compressors: CompressorList,
+    _ encoder: LakeEncoder, done: Set<EpochUnit>
+  ) {
+    self.id = id
+    self.parts = parts
+    self.placer = placer
+    self.gate = gate
+    self.compressors = compressors
+    self.encoder = encoder
+    self.done = done
+  }
+
+  // MARK: writing
+
+  /// Takes a batch; returns when its encoding has begun.
+  func write(_ batch: RecordBatch) async throws {
+    var first = 0
+    while first < batch.count {
+      try work.check()
+      let (end, bytes) = slice(of: batch, from: first)
+      let reservation = try await room(bytes)
+      let (encoder, range) = (encoder, first..<end)
+      encodings.append((Task.detached { encoder.encode(batch, range) }, reservation))
+      while encodings.count >= Self.parallelTasks { try await absorb() }
+      first = end
+    }
+  }
+
+  private func slice(of batch: RecordBatch, from first: Int) -> (end: Int, bytes: Int) {
+    var (end, bytes) = (first, 0)
+    repeat {
+      bytes += encoder.estimate(batch, end)
+      end += 1
+    } while end < batch.count && bytes < Self.sliceBytes
+    return (end, bytes)
+  }
+
+  /// Room in the budget; makes some by appending what waits.
+  private func room(_ bytes: Int) async throws -> MemoryBudget.Reservation {
+    let budget = parts.context.budget
+    if let free = budget.tryReserve(bytes, for: .output) { return free }
+    while !encodings.isEmpty { try await absorb() }
+    if let free = budget.tryReserve(bytes, for: .output) { return free }
+    send(atLeast: max(bytes, buffered / 2))
+    return try await budget.reserve(bytes, for: .output)
+  }
+
+  /// Takes what the oldest encoding made.
+  private func absorb() async throws {
+    let (task, reservation) = encodings.removeFirst()
+    let slice = await task.value
+    reservation.shrink(to: slice.bytes)
+    held.add(reservation)
+    if !slice.rejected.isEmpty {
+      try await parts.context.deadLetters.append(slice.rejected, to: id)
+      rejected += UInt64(slice.rejected.count)
+    }
+    for run in slice.runs { await add(run) }
+  }
+
+  private func add(_ run: EncodedRun) async {
+    taken += UInt64(run.ends.count)
+    let base = run.partition.base
+    if done.contains(base) { return held.release(run.bytes.count) }
+    if queues[base] == nil {
+      queues[base] = LineQueue(run.partition)
+      await placer.expect(run.partition, in: id)
+    }
+    buffered += run.bytes.count
+    for chunk in queues[base]?.add(run, most: parts.options.chunkBytes) ?? [] { send(chunk, run.partition) }
+  }
+
+  // MARK: appending
+
+  /// Appends what waits, the most first, until that much is on its way.
+  private func send(atLeast bytes: Int) {
+    var sent = 0
+    for (base, queue) in queues.sorted(by: { $0.value.pending.bytes > $1.value.pending.bytes }) {
+      guard sent < bytes, queue.pending.records > 0, let chunk = queues[base]?.take() else { return }
+      sent += chunk.bytes
+      send(chunk, queue.partition)
+    }
+  }
+
+  private func send(_ chunk: LineQueue.Chunk, _ partition: Partition) {
+    buffered -= chunk.bytes
+    let previous = placements[partition.base]
+    let (parts, placer, gate, compressors, id, held) = (parts, placer, gate, compressors, id, held)
+    let body = Task.detached { () throws -> ChunkBody in
+      let body = try ChunkBody(chunk, compressors)
+      held.release(chunk.bytes - min(body.bytes.count, chunk.bytes))
+      return body
+    }
+    let placement = Task.detached { () throws -> Placement in
+      _ = try await previous?.value
+      let body = try await body.value
+      try await gate.wait()
+      return try await placer.place(
+        body.bytes.count, rows: chunk.records, tail: body.tail, header: chunk.header, in: partition, id)
+    }
+    placements[partition.base] = placement
+    work.start(cancelling: [placement]) {
+      let place = try await placement.value
+      let body = try await body.value
+      try await parts.request {
+        try await parts.store.append(
+          FileAppend(.shared(body.bytes), to: place.key, at: place.offset, leaseID: place.leaseID, contentMD5: body.md5)
+        )
+      }
+      held.release(min(body.bytes.count, chunk.bytes))
+      parts.context.crash.pass("after-upload")
+      parts.context.metrics.add("adls.bytes_appended", Int64(body.bytes.count))
+      parts.context.metrics.add("adls.appends", 1)
+    }
+  }
+
+  // MARK: the epoch's end
+
+  /// Appends the rest and waits for all of it; what was written, and the fates of the records.
+  func finish() async throws -> (units: [Manifest.Unit], counts: RecordCounts) {
+    while !encodings.isEmpty { try await absorb() }
+    send(atLeast: .max)
+    try await work.end()
+    return (try await placer.finish(id), RecordCounts(committed: taken, rejected: rejected))
+  }
+
+  /// Stops all work.
+  func abandon() async {
+    work.cancel()
+    for encoding in encodings { _ = await encoding.task.value }
+    encodings = []
+    queues = [:]
+    await work.stopped()
+    held.releaseAll()
+  }
+}
