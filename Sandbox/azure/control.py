@@ -11,10 +11,11 @@ from .signin import Principal
 
 class Control:
     def __init__(self, server):
-        self.server, self.world = server, server.world
+        self.server, self.world, self.asking = server, server.world, None
 
     def serve(self, connection, request):
         name = request.raw_path[len("/sandbox/"):].rstrip("/")
+        self.asking = connection
         handler = getattr(self, "on_" + name.replace("-", "_"), None)
         if handler is None:
             answer = _json({"error": f"no control {name}"}, 404)
@@ -53,11 +54,10 @@ class Control:
         return {"seconds": body["seconds"]}
 
     def on_close_connections(self, method, body, query):
-        """Every connection is closed, as idle ones are by the service."""
-        others = list(self.server.connections)
+        """Every other connection is closed, as idle ones are by the service."""
+        others = [one for one in self.server.connections if one is not self.asking]
         for connection in others:
-            if not connection.busy:
-                connection.transport.close() if connection.request is None else connection.abort()
+            connection.abort()
         return {"closed": len(others)}
 
     # --- who may
