@@ -142,6 +142,10 @@ class FileToFile:
         assert code == 0, f"ended with {code}:\n{run.output[-4000:]}"
         owed = (row for path in sorted(self.input.glob("part-*")) for row in rows(path))
         found = (row for path in self.visible() for row in rows(path))
+        if self.follow:
+            # A file that grows while another one appears is read in turns with it: the order is kept within each file.
+            file = {row["id"]: path for path in self.input.glob("part-*") for row in rows(path)}
+            found = sorted(found, key=lambda row: file[row["id"]])
         count = 0
         for expected, row in zip(owed, found, strict=True):
             assert row == expected, f"record {count}: {row} instead of {expected}"
