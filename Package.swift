@@ -68,7 +68,7 @@ let package = Package(
     tests("CoreTests", ["NebulaCore"]),
     tests("FormatsTests", ["NebulaCore", "NebulaFormats", "CNebulaKernels"]),
     tests("HTTPTests", ["NebulaCore", "NebulaHTTP"], fixtures: ["Fixtures"]),
-    tests("ObjectStoresTests", ["NebulaCore", "NebulaHTTP", "NebulaObjectStores"]),
+    tests("ObjectStoresTests", ["NebulaCore", "NebulaHTTP", "NebulaObjectStores"], fixtures: ["Fixtures"]),
     tests("RuntimeTests", ["NebulaCore", "NebulaRuntime"], fixtures: ["Fixtures"]),
     tests("FileConnectorTests", ["NebulaCore", "NebulaFormats", "FileConnector"]),
     tests(

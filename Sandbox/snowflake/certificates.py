@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 NAMES = ["localhost", "*.localhost", "*.blob.localhost", "sfc-sandbox-stages.localhost", "sfcsandbox.blob.localhost",
-         "*.snowflakecomputing.com", "storage.googleapis.com", "*.s3.amazonaws.com", "*.blob.core.windows.net"]
+         "*.snowflakecomputing.com", "storage.googleapis.com", "*.s3.amazonaws.com", "*.blob.core.windows.net",
+         "*.dfs.localhost", "*.dfs.core.windows.net", "login.microsoftonline.com"]
 
 
 def server_context(folder):

@@ -63,7 +63,7 @@ enum Documents {
   /// Every error of the program, one line a code.
   static func errors(_ connectors: [ConnectorSpecification]) -> String {
     let all =
-      coreErrors + formatErrors + httpErrors + objectStoreErrors + pipelineErrors + stateErrors + deadLetterErrors
+      coreErrors + formatErrors + httpErrors + credentialErrors + objectStoreErrors + pipelineErrors + stateErrors + deadLetterErrors
       + configurationErrors
       + commandLineErrors + connectors.flatMap(\.errors)
     let unique = Dictionary(all.map { ($0.code.rawValue, $0) }) { first, _ in first }

@@ -11,8 +11,10 @@ struct CheckedURL: Sendable {
   let origin: String
   /// Without query: a query may be a signature.
   let redacted: String
+  /// Connections to it never leave this machine, or its link where that was allowed: no proxy is asked.
+  let isLocal: Bool
 
-  init(_ text: String) throws(NebulaError) {
+  init(_ text: String, allowsLinkLocal: Bool = false) throws(NebulaError) {
     redacted = Self.redact(text)
     guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
       throw Self.bad("The address \(redacted) holds a blank, a control character or a character outside ASCII.")
@@ -28,7 +30,8 @@ struct CheckedURL: Sendable {
       throw Self.bad("The address holds a user name or password.")
     }
     guard scheme == "https" || scheme == "http" else { throw Self.bad("The address \(redacted) is not https.") }
-    guard scheme == "https" || isLoopback(host) else {
+    isLocal = isLoopback(host) || (allowsLinkLocal && isLinkLocal(host))
+    guard scheme == "https" || isLocal else {
       throw NebulaError(
         .httpInsecure, "Plain http to \(host) is refused: it would show keys and data to the network.",
         remedy: "Write https://; plain http is accepted to 127.0.0.0/8, ::1 and localhost only.", exit: .configuration)
@@ -39,9 +42,6 @@ struct CheckedURL: Sendable {
     let port = Self.part(parser, CURLUPART_PORT) ?? (scheme == "https" ? "443" : "80")
     origin = "\(scheme)://\(host):\(port)"
   }
-
-  /// Connections to it never leave this machine.
-  var isLocal: Bool { isLoopback(host) }
 
   /// The address without what may be secret: user, query and fragment.
   static func redact(_ text: String) -> String {
@@ -79,7 +79,15 @@ public func isLoopback(host: String) -> Bool {
 func isLoopback(_ host: String) -> Bool {
   let name = host.lowercased()
   if name == "localhost" || name == "[::1]" || name == "::1" { return true }
-  let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-  return parts.count == 4 && parts[0] == "127"
-    && parts.allSatisfy { UInt8($0) != nil && $0.allSatisfy(\.isNumber) }
+  return octets(name)?.first == "127"
+}
+
+/// True for 169.254.0.0/16, as written.
+func isLinkLocal(_ host: String) -> Bool { octets(host).map { $0[0] == "169" && $0[1] == "254" } ?? false }
+
+/// The four parts of an address of IP version 4; nil when it is something else.
+private func octets(_ host: String) -> [Substring]? {
+  let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+  let isGood = parts.count == 4 && parts.allSatisfy { UInt8($0) != nil && $0.allSatisfy(\.isNumber) }
+  return isGood ? parts : nil
 }

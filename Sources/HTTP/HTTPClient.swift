@@ -19,7 +19,7 @@ public final class HTTPClient: Sendable {
   /// `CancellationError` as soon as the task is cancelled.
   public func perform(_ request: HTTPRequest) async throws -> HTTPResponse {
     try Task.checkCancellation()
-    let url = try CheckedURL(request.url)
+    let url = try CheckedURL(request.url, allowsLinkLocal: request.allowsLinkLocal)
     if let problem = request.headers.problem { throw problem }
     guard !request.method.isEmpty, request.method.utf8.allSatisfy({ (65...90).contains($0) }) else {
       throw NebulaError(.httpBadRequest, "The method is not a word in capitals.", remedy: "Report the defect.")

@@ -43,6 +43,9 @@ public struct HTTPRequest: Sendable {
   /// Whether the request may be sent again, once, when a kept connection turns out to be dead before any answer.
   /// By default everything but `POST` and `PATCH`.
   public var resendsOnStaleConnection: Bool
+  /// Plain `http://` to 169.254.0.0/16 too, never through a proxy: a cloud's metadata service lives there, and asking it
+  /// never leaves the machine's own network.
+  public var allowsLinkLocal = false
 
   /// Makes a request.
   public init(

@@ -27,5 +27,23 @@ public struct HTTPDate: Sendable, Hashable {
   /// The moment so many seconds after 1970.
   public init(seconds: Int) { self.seconds = seconds }
 
+  /// As it is sent.
+  public var text: String {
+    let day = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
+    let second = seconds - day * 86_400
+    let date = CivilDate(daysSince1970: day)
+    let time = [second / 3600, second / 60 % 60, second % 60].map { Self.padded($0, 2) }.joined(separator: ":")
+    let weekday = Self.weekdays[((day % 7) + 7) % 7]
+    return
+      "\(weekday), \(Self.padded(date.day, 2)) \(Self.months[date.month - 1]) \(Self.padded(date.year, 4)) \(time) GMT"
+  }
+
+  private static func padded(_ number: Int, _ width: Int) -> String {
+    let text = String(number)
+    return String(repeating: "0", count: max(0, width - text.count)) + text
+  }
+
+  /// From the day of 1 January 1970 on.
+  private static let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
   static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 }

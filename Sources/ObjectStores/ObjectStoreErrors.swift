@@ -105,6 +105,22 @@ struct Refusal {
       .objectsExists, "An object named \(key) is there already, and is not proven to be the same.",
       remedy: "Find out who else writes there; it is never replaced.", at: .init(path: key))
   }
+  static func notFound(_ key: String) -> NebulaError {
+    NebulaError(
+      .objectsNotFound, "There is nothing named \(key).", remedy: "Find out who removed or renamed it.",
+      at: .init(path: key))
+  }
+  static func changed(_ key: String) -> NebulaError {
+    NebulaError(
+      .objectsChanged, "\(key) is not what it was when it was last looked at.",
+      remedy: "Find out who else writes there; it is never replaced.", at: .init(path: key))
+  }
+  static func badPosition(_ key: String, wanted: Int, found: Int?) -> NebulaError {
+    NebulaError(
+      .objectsBadPosition,
+      "\(key) should have \(wanted) bytes and has \(found.map { String($0) } ?? "gone").",
+      remedy: "Find out who else writes to the file; it is never repaired.", at: .init(path: key))
+  }
   static func vanished(_ key: String) -> NebulaError {
     corrupt(key, "the store said that the name or the upload was settled, and then that nothing is there")
   }

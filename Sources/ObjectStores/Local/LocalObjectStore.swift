@@ -7,7 +7,7 @@ internal import NebulaHTTP
 /// It works on a thread of its own, since disks block.
 public actor LocalObjectStore: ObjectStore {
   private let executor = ThreadExecutor()
-  private let root: String
+  let root: String
   /// Called by the concurrency runtime.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -39,7 +39,7 @@ public actor LocalObjectStore: ObjectStore {
   /// What lies under `key`.
   public func head(_ key: String) async throws -> StoredObject? {
     guard let place = try LocalPlace.existing(root: root, key: key), let size = try place.size() else { return nil }
-    return StoredObject(key: key, size: size)
+    return StoredObject(key: key, size: size, etag: try place.etag())
   }
 
   /// Removes it.

@@ -5,9 +5,9 @@ internal import NebulaHTTP
 /// A name in an open folder. The way to it was walked folder by folder without following links, so that no key leads
 /// out of the root.
 struct LocalPlace: ~Copyable {
-  private let folder: Int32
-  private let name: String
-  private let path: String
+  let folder: Int32
+  let name: String
+  let path: String
 
   init(root: String, key: String, makesFolders: Bool) throws(NebulaError) {
     let names = try Self.names(key)
@@ -98,7 +98,7 @@ struct LocalPlace: ~Copyable {
     let digest = Crypto.SHA256()
     var buffer = [UInt8](repeating: 0, count: 1 << 18)
     while true {
-      let count = read(file, &buffer, buffer.count)
+      let count = Glibc.read(file, &buffer, buffer.count)
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else { throw fileError("read", path) }
       if count == 0 { return digest.finish() }
@@ -106,7 +106,7 @@ struct LocalPlace: ~Copyable {
     }
   }
 
-  private static func names(_ key: String) throws(NebulaError) -> [String] {
+  static func names(_ key: String) throws(NebulaError) -> [String] {
     let names = key.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
     let isGood = names.allSatisfy {
       !$0.isEmpty && $0 != "." && $0 != ".." && $0.utf8.count <= 255 && !$0.utf8.contains(0)

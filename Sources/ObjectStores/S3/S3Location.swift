@@ -1,4 +1,5 @@
 internal import NebulaCore
+internal import NebulaHTTP
 
 /// Where a bucket is.
 public struct S3Location: Sendable, Hashable {

@@ -1,0 +1,58 @@
+public import NebulaCore
+
+/// Holds a token, and replaces it five minutes before its end or when it was refused; one request for it at a time.
+public actor TokenCache {
+  private let source: any TokenSource
+  private let clock: Timekeeper
+  private var life = TokenLife()
+  private var refreshing: Task<AccessToken, any Error>?
+
+  /// Makes an empty one; nothing is asked for yet.
+  public init(_ source: any TokenSource, clock: Timekeeper) {
+    self.source = source
+    self.clock = clock
+    name = source.name
+  }
+
+  /// Which way the tokens come.
+  public nonisolated let name: String
+
+  /// A token that is good for some minutes.
+  public func token() async throws -> AccessToken {
+    switch life.decide(now: clock.monotonic()) {
+    case .use(let token): return token
+    case .refresh(let fallback):
+      do {
+        return try await refresh()
+      } catch {
+        try Task.checkCancellation()
+        guard let fallback else { throw lasting(error) }
+        life.failed(now: clock.monotonic())
+        return fallback
+      }
+    }
+  }
+
+  /// The other side refused `token`: the next one is new.
+  public func refused(_ token: AccessToken) { life.refused(token.value) }
+
+  /// Everyone who waits gets the same answer. A task of its own: who began it may be cancelled.
+  private func refresh() async throws -> AccessToken {
+    if let refreshing { return try await refreshing.value }
+    let (source, clock) = (source, clock)
+    let start = clock.monotonic()
+    let task = Task { try await source.fetch() }
+    refreshing = task
+    defer { refreshing = nil }
+    let token = try await task.value
+    life.arrived(token, askedAt: start)
+    return token
+  }
+
+  /// A source that worked before and can't be reached now is asked again later; one that never did is misconfigured.
+  private func lasting(_ error: any Error) -> any Error {
+    guard life.hasWorked, var error = error as? NebulaError, error.code == .credentialsUnavailable else { return error }
+    error.disposition = .retry(after: nil)
+    return error
+  }
+}
