@@ -1,4 +1,17 @@
+public import NebulaCore
+
 extension OutputBuffer {
+  /// Appends a place in the order of changes as 24 hexadecimal digits, which sort as itself.
+  public func append(_ sequence: ChangeSequence) {
+    func hex(_ number: UInt64, _ digits: Int) {
+      for shift in stride(from: (digits - 1) * 4, through: 0, by: -4) {
+        append(hexDigit(UInt8(truncatingIfNeeded: number >> UInt64(shift)) & 15))
+      }
+    }
+    hex(sequence.clusterTime, 16)
+    hex(UInt64(sequence.index), 8)
+  }
+
   /// Appends bytes as lower-case hexadecimal.
   public func append(hex bytes: UnsafeRawBufferPointer) {
     withSpare(minimum: bytes.count * 2) { room in

@@ -17,7 +17,7 @@ final class CompressorList: Sendable {
   }
 
   func take() throws(NebulaError) -> Compressor {
-    if let box = idle.withLock({ $0.popLast() }) { return box.compressor }
+    if let box = idle.withLock({ list -> Box? in list.popLast() }) { return box.compressor }
     return try Compressor(codec, level: level)
   }
   func giveBack(_ compressor: Compressor) {
@@ -31,7 +31,9 @@ final class CompressorList: Sendable {
     let compressor = try take()
     defer { giveBack(compressor) }
     let output = OutputBuffer(capacity: bytes.count)
-    try bytes.withUnsafeBytes { (raw) throws(NebulaError) in try compressor.write(raw, into: output) }
+    let raw = SharedBytes(copying: bytes)
+    try compressor.write(raw.base, into: output)
+    withExtendedLifetime(raw) {}
     try compressor.finish(into: output)
     return output.array
   }

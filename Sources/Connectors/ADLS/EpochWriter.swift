@@ -10,7 +10,8 @@ actor EpochWriter {
   private let placer: any Placer
   private let gate: CommitGate
   private let compressors: CompressorList
-  private let encoder: LakeEncoder
+  /// For records without an event time.
+  private let fallbackTime: Int64
   /// Partitions that were visible before this epoch was read again.
   private let done: Set<EpochUnit>
 
@@ -23,46 +24,37 @@ actor EpochWriter {
   private var taken: UInt64 = 0
   private var rejected: UInt64 = 0
 
-  /// About this much is encoded by one task, and so many tasks are under way.
-  private static let sliceBytes = 1 << 20
+  /// So many encoding tasks are under way.
   private static let parallelTasks = 4
 
   init(
     _ id: EpochID, _ parts: LakeParts, _ placer: any Placer, _ gate: CommitGate, _ compressors: CompressorList,
-    _ encoder: LakeEncoder, done: Set<EpochUnit>
+    fallbackTime: Int64, done: Set<EpochUnit>
   ) {
     self.id = id
     self.parts = parts
     self.placer = placer
     self.gate = gate
     self.compressors = compressors
-    self.encoder = encoder
+    self.fallbackTime = fallbackTime
     self.done = done
   }
 
   // MARK: writing
 
   /// Takes a batch; returns when its encoding has begun.
-  func write(_ batch: RecordBatch) async throws {
+  func write(_ batch: RecordBatch, _ columns: [String]) async throws {
+    let encoder = LakeEncoder(options: parts.options, names: parts.names, fallbackTime: fallbackTime, columns: columns)
     var first = 0
     while first < batch.count {
       try work.check()
-      let (end, bytes) = slice(of: batch, from: first)
+      let (end, bytes) = encoder.slice(of: batch, from: first)
       let reservation = try await room(bytes)
-      let (encoder, range) = (encoder, first..<end)
+      let range = first..<end
       encodings.append((Task.detached { encoder.encode(batch, range) }, reservation))
       while encodings.count >= Self.parallelTasks { try await absorb() }
       first = end
     }
-  }
-
-  private func slice(of batch: RecordBatch, from first: Int) -> (end: Int, bytes: Int) {
-    var (end, bytes) = (first, 0)
-    repeat {
-      bytes += encoder.estimate(batch, end)
-      end += 1
-    } while end < batch.count && bytes < Self.sliceBytes
-    return (end, bytes)
   }
 
   /// Room in the budget; makes some by appending what waits.

@@ -1,4 +1,5 @@
 internal import NebulaCore
+internal import NebulaFormats
 internal import NebulaObjectStores
 
 /// A growing file that this process holds the lease of.

@@ -75,6 +75,16 @@ struct LakeEncoder: Sendable {
     return output.array
   }
 
+  /// The records from `first` on that one task encodes, about 1 MiB, and about how large they become.
+  func slice(of batch: RecordBatch, from first: Int) -> (end: Int, bytes: Int) {
+    var (end, bytes) = (first, 0)
+    repeat {
+      bytes += estimate(batch, end)
+      end += 1
+    } while end < batch.count && bytes < 1 << 20
+    return (end, bytes)
+  }
+
   /// About how large a record becomes, for the budget.
   func estimate(_ batch: RecordBatch, _ index: Int) -> Int {
     if let changes = batch.changes {

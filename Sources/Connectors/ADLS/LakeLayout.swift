@@ -6,8 +6,9 @@ protocol LakeLayout: Sendable {
   /// Behind the fence: takes over what an earlier session or process left.
   func open(_ leases: LeaseKeeper) async throws
   /// Starts an epoch; `time` is for records without one.
-  func begin(_ epoch: EpochID, pin: Pin?, time: Int64, columns: ColumnNames) async throws
-  func write(_ batch: RecordBatch, to epoch: EpochID) async throws
+  func begin(_ epoch: EpochID, pin: Pin?, time: Int64) async throws
+  /// `columns` are those of CSV that is made from JSON or BSON.
+  func write(_ batch: RecordBatch, _ columns: [String], to epoch: EpochID) async throws
   func prepare(_ epoch: EpochID) async throws -> PreparedEpoch
   /// The fence stands at this epoch.
   func commit(_ prepared: PreparedEpoch, _ manifest: Manifest) async throws -> CommitReceipt

@@ -28,8 +28,6 @@ struct RollingCommitter: Sendable {
         try await parts.store.flush(
           FileFlush(file.key, length: file.to, closes: file.closes, leaseID: leases.id))
       }
-    } catch let error as NebulaError where error.isLeaseLoss {
-      throw try await leases.lost(file.key)
     } catch let error as NebulaError where error.code == .objectsBadPosition {
       throw NebulaError(
         .adlsFlushRefused, "\(file.key) could not be flushed to \(file.to) bytes: \(error.message)",

@@ -37,18 +37,17 @@ actor RollingLayout: LakeLayout {
 
   // MARK: writing
 
-  func begin(_ epoch: EpochID, pin: Pin?, time: Int64, columns: ColumnNames) async throws {
+  func begin(_ epoch: EpochID, pin: Pin?, time: Int64) async throws {
     let (files, _) = try opened()
     self.time = time
-    let encoder = LakeEncoder(options: parts.options, names: parts.names, fallbackTime: time, columns: [])
     writer = EpochWriter(
-      epoch, parts, files, gate, compressors, encoder, done: pin.map { Set($0.done.keys) } ?? [])
+      epoch, parts, files, gate, compressors, fallbackTime: time, done: pin.map { Set($0.done.keys) } ?? [])
   }
 
-  func write(_ batch: RecordBatch, to epoch: EpochID) async throws {
+  func write(_ batch: RecordBatch, _ columns: [String], to epoch: EpochID) async throws {
     _ = try opened()
     guard let writer, writer.id == epoch else { throw adlsDefect("Epoch \(epoch) was written before it was begun.") }
-    try await writer.write(batch)
+    try await writer.write(batch, columns)
   }
 
   func prepare(_ epoch: EpochID) async throws -> PreparedEpoch {

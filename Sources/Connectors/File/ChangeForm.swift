@@ -58,7 +58,7 @@ final class ChangeForm {
     output.append(quotedNamespaces[Int(changes.namespaces[index])])
     appendTime(changes.eventTimes[index], to: output)
     output.append(",\"sequence\":\"")
-    Self.append(changes.sequences[index], to: output)
+    output.append(changes.sequences[index])
     output.append("\",\"eventId\":")
     scratch.removeAll()
     try appendEventID(bytes, index)
@@ -102,7 +102,7 @@ final class ChangeForm {
     case 4: scratch.append(utf8: changes.name(of: changes.operations[index]))
     case 5: scratch.append(utf8: namespaces[Int(changes.namespaces[index])])
     case 6: if changes.eventTimes[index] != .min { scratch.append(iso8601: changes.eventTimes[index]) }
-    case 7: Self.append(changes.sequences[index], to: scratch)
+    case 7: scratch.append(changes.sequences[index])
     default: try appendEventID(bytes, index)
     }
   }
@@ -120,17 +120,6 @@ final class ChangeForm {
     } else {
       RecordForm.appendFlat(slice(range, bytes), to: output)
     }
-  }
-
-  private static func append(_ sequence: ChangeSequence, to output: OutputBuffer) {
-    func hex(_ number: UInt64, _ digits: Int) {
-      for shift in stride(from: (digits - 1) * 4, through: 0, by: -4) {
-        let digit = UInt8(truncatingIfNeeded: number >> UInt64(shift)) & 15
-        output.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-      }
-    }
-    hex(sequence.clusterTime, 16)
-    hex(UInt64(sequence.index), 8)
   }
 
   /// The resume token; for a snapshot row T0's token, a colon and the document's key.

@@ -14,8 +14,7 @@ actor FileDestination: Destination {
   private let stage: FileStage
   private let publisher: FilePublisher
   private var epochs: [EpochID: OpenEpoch] = [:]
-  /// CSV from JSON: the keys of the first record of each namespace.
-  private var inferred: [Namespace: [String]] = [:]
+  private var columnNames: ColumnNames
   private var isClosed = false
 
   /// An epoch that is being written.
@@ -36,6 +35,7 @@ actor FileDestination: Destination {
     self.context = context
     paths = FilePaths(root: options.path, pipeline: context.pipeline)
     template = try PathTemplate(options.partition)
+    columnNames = ColumnNames(options.columns)
     stage = FileStage(options, context, paths)
     publisher = FilePublisher(context, paths)
     traits = DestinationTraits(phases: .two, hasFence: true, epoch: EpochLimits(age: options.maxFileAge))
@@ -124,42 +124,7 @@ actor FileDestination: Destination {
   }
 
   private func columns(for batch: RecordBatch) -> [String] {
-    guard options.format == .csv, batch.format != .csv, batch.changes == nil else { return [] }
-    if !options.columns.isEmpty { return options.columns }
-    let namespace = batch.namespace(of: 0)
-    if let known = inferred[namespace] { return known }
-    let keys = Self.keys(of: batch)
-    if !keys.isEmpty { inferred[namespace] = keys }
-    return keys
-  }
-
-  /// The keys of the first record that is an object.
-  private static func keys(of batch: RecordBatch) -> [String] {
-    let scratch = OutputBuffer()
-    return batch.withBytes { bytes in
-      for range in batch.records {
-        let record = UnsafeRawBufferPointer(rebasing: bytes[Int(range.start)..<Int(range.end)])
-        scratch.removeAll()
-        if batch.format == .json {
-          scratch.append(record)
-        } else {
-          try? BSONToJSON().append(document: record, to: scratch)
-        }
-        let keys = scratch.withBytes { Self.keys(ofObject: $0) }
-        if !keys.isEmpty { return keys }
-      }
-      return []
-    }
-  }
-
-  private static func keys(ofObject json: UnsafeRawBufferPointer) -> [String] {
-    guard var reader = JSONObjectReader(json) else { return [] }
-    var keys: [String] = []
-    while let member = reader.next() {
-      let key = JSONObjectReader.unescape(UnsafeRawBufferPointer(rebasing: json[member.key]))
-      if !keys.contains(key) { keys.append(key) }
-    }
-    return keys
+    options.format == .csv && batch.format != .csv && batch.changes == nil ? columnNames.columns(for: batch) : []
   }
 
   // MARK: Epochs

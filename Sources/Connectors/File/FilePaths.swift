@@ -1,4 +1,5 @@
 import NebulaCore
+import NebulaFormats
 
 /// Where the destination keeps what. Epochs and parts are padded, so that sorted names give input order.
 struct FilePaths: Sendable {

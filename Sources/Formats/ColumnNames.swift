@@ -1,13 +1,14 @@
-internal import NebulaCore
-internal import NebulaFormats
+public import NebulaCore
 
 /// The columns of CSV that is made from JSON or BSON: as configured, else the keys of the first record of a namespace.
-struct ColumnNames: Sendable {
+public struct ColumnNames: Sendable {
   private let configured: [String]
   private var inferred: [Namespace: [String]] = [:]
-  init(_ configured: [String]) { self.configured = configured }
+  /// Starts with the configured columns; none to take them from the records.
+  public init(_ configured: [String]) { self.configured = configured }
 
-  mutating func columns(for batch: RecordBatch) -> [String] {
+  /// The columns for the records of `batch`; none when they are not needed.
+  public mutating func columns(for batch: RecordBatch) -> [String] {
     if !configured.isEmpty { return configured }
     guard batch.count > 0, batch.format != .csv, batch.changes == nil else { return [] }
     let namespace = batch.namespace(of: 0)
@@ -29,7 +30,7 @@ struct ColumnNames: Sendable {
         } else {
           try? BSONToJSON().append(document: record, to: scratch)
         }
-        let keys = scratch.withBytes { keys(ofObject: $0) }
+        let keys = scratch.withBytes { Self.keys(ofObject: $0) }
         if !keys.isEmpty { return keys }
       }
       return []
