@@ -1,4 +1,4 @@
-"""Both stand-ins as child processes, with the environment that points nebula-swift at them."""
+"""The stand-ins as child processes, with the environment that points nebula-swift at them."""
 import json
 import os
 import shutil
@@ -15,21 +15,28 @@ from .mongo.client import Client
 
 ROOT = Path(__file__).resolve().parent.parent
 USER, PASSWORD, DATABASE, SCHEMA = "LOADER", "sandbox-password", "RAW", "SHOP"
+LAKE = "lake"
 
 
 class Stack:
     """Starts the stand-ins in `folder`; `with Stack() as stack:` ends them and removes a folder of its own."""
 
-    def __init__(self, folder: str | None = None, mongo: list[str] = (), snowflake: list[str] = ()):
+    def __init__(self, folder: str | None = None, mongo: list[str] = (), snowflake: list[str] | None = (),
+                 azure: list[str] | None = None):
+        """None: that stand-in is not started."""
         self.owns_folder = folder is None
         self.folder = Path(folder or tempfile.mkdtemp(prefix="nebula-sandbox-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.children: list[subprocess.Popen] = []
         try:
             self.mongo_port = self._start("mongo", list(mongo))
-            self.snowflake_port = self._start("snowflake", [
-                "--data", str(self.folder / "snowflake"), "--user", USER, "--password", PASSWORD,
-                "--database", f"{DATABASE}.{SCHEMA}", *snowflake])
+            if snowflake is not None:
+                self.snowflake_port = self._start("snowflake", [
+                    "--data", str(self.folder / "snowflake"), "--user", USER, "--password", PASSWORD,
+                    "--database", f"{DATABASE}.{SCHEMA}", *snowflake])
+            if azure is not None:
+                self.azure_port = self._start("azure", [
+                    "--data", str(self.folder / "azure"), "--filesystem", LAKE, *azure])
         except BaseException:
             self.stop()
             raise
@@ -84,6 +91,31 @@ class Stack:
             "SNOWFLAKE_PASSWORD": PASSWORD, "SNOWFLAKE_DATABASE": DATABASE, "SNOWFLAKE_SCHEMA": SCHEMA,
             "SNOWFLAKE_WAREHOUSE": "LOAD_WH", "SNOWFLAKE_TABLE": table,
         }
+
+    @property
+    def azure_url(self) -> str:
+        """The account's address."""
+        from .azure import world
+
+        return f"http://127.0.0.1:{self.azure_port}/{world.ACCOUNT}"
+
+    def lake_environment(self, database: str = "shop", collection: str = "orders") -> dict[str, str]:
+        """What `nebula-swift run --source mongo --dest adls` needs, and nothing else."""
+        from .azure import world
+
+        return {
+            "MONGO_URI": self.mongo_uri, "MONGO_DB": database, "MONGO_COLL": collection,
+            "ADLS_ACCOUNT_URL": self.azure_url, "ADLS_FILESYSTEM": LAKE, "ADLS_SHARED_KEY": world.KEY,
+        }
+
+    def azure(self, control: str, body: dict | list | None = None, method: str | None = None, **query: str) -> dict:
+        """A control call of the Azure stand-in: POST with a body, else GET."""
+        url = f"http://127.0.0.1:{self.azure_port}/sandbox/{control}"
+        if query:
+            url += "?" + urllib.parse.urlencode(query)
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, data=data, method=method), timeout=600) as answer:
+            return json.load(answer)
 
     def mongo(self, command: dict, database: str = "admin") -> dict:
         client = Client(self.mongo_port)

@@ -25,10 +25,11 @@ struct FileOpener: Sendable {
   let parts: LakeParts
   let leases: LeaseKeeper
 
-  func open(_ partition: Partition) async throws -> GrowingFile {
+  /// `full` is the part that was left because it is full: the next one is wanted.
+  func open(_ partition: Partition, after full: Int = 0) async throws -> GrowingFile {
     let name = PartName(base: partition.base, fileExtension: parts.options.fileExtension)
-    let highest = try await highestPart(name)
-    if highest > 0, let file = try await reopen(name, highest, partition) { return file }
+    let highest = max(full, try await highestPart(name))
+    if highest > full, let file = try await reopen(name, highest, partition) { return file }
     return try await create(name, from: highest + 1, partition)
   }
 

@@ -39,7 +39,7 @@ actor RollingFiles: Placer {
     var file = try await self.file(partition)
     if roll.rolls(end: file.end, appends: file.appends, adding: size) {
       try await leaveFull(file, epoch)
-      file = try await fetch(partition)
+      file = try await fetch(partition, after: file.part)
     }
     let placement = Placement(key: file.key, offset: file.end, leaseID: leases.id)
     note(size, rows, tail, file, partition.base, epoch)
@@ -90,8 +90,8 @@ actor RollingFiles: Placer {
     return try await fetch(partition)
   }
 
-  private func fetch(_ partition: Partition) async throws -> GrowingFile {
-    let file = try await parts.request { try await opener.open(partition) }
+  private func fetch(_ partition: Partition, after full: Int = 0) async throws -> GrowingFile {
+    let file = try await parts.request { try await opener.open(partition, after: full) }
     open[partition.base] = file
     letGo()
     return file
