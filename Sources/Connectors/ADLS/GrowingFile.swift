@@ -52,7 +52,8 @@ struct FileOpener: Sendable {
     let known = entry.lease
     entry.lease = leases.id
     // Counted up to the next thousand: some appends of a killed process were not written down.
-    if entry.appends > 0 || state.length > 0 { entry.appends += Self.countedBy }
+    if entry.isOpen, state.length > 0 { entry.appends += Self.countedBy }
+    entry.isOpen = true
     try await parts.journal.note([entry])
     guard try await leases.take(key, known: known), let length = try await clear(key) else { return nil }
     return file(name, part, partition, length: length, appends: entry.appends)

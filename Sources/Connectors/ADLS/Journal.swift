@@ -18,8 +18,9 @@ actor Journal {
     var until: Int64?
     /// The id of the lease that was taken last.
     var lease: String
-    /// At least about so many appends were made.
+    /// So many appends were made; more, up to `FileOpener.countedBy`, while the file is open.
     var appends = 0
+    var isOpen = true
     /// Its ETag when its closing flush was sent.
     var closing: String?
   }
@@ -57,7 +58,8 @@ actor Journal {
     } else if let key = value["file"]?.string, let base = value["base"]?.string, let lease = value["lease"]?.string {
       entries[key] = Entry(
         key: key, base: base, until: value["until"]?.integer, lease: lease,
-        appends: Int(value["appends"]?.integer ?? 0), closing: value["closing"]?.string)
+        appends: Int(value["appends"]?.integer ?? 0),
+        isOpen: value["open"]?.bool ?? true, closing: value["closing"]?.string)
     } else {
       return false
     }
@@ -124,6 +126,7 @@ actor Journal {
     output.append(",\"base\":")
     JSONText.appendString(entry.base, to: output)
     output.append(utf8: ",\"lease\":\"\(entry.lease)\",\"appends\":\(entry.appends)")
+    if !entry.isOpen { output.append(",\"open\":false") }
     if let until = entry.until { output.append(utf8: ",\"until\":\(until)") }
     if let etag = entry.closing {
       output.append(",\"closing\":")

@@ -109,7 +109,10 @@ actor RollingFiles: Placer {
     // A tenth at once, so that looking for them stays cheap.
     let count = max(1, parts.options.maxOpenFiles / 10)
     for (base, file) in idle.sorted(by: { $0.value.turn < $1.value.turn }).prefix(count) {
-      leave(base, file) { parts, leases in try await parts.store.releaseLease(on: file.key, id: leases.id) }
+      leave(base, file) { parts, leases in
+        try await Self.noteLeft([file], parts)
+        try await parts.store.releaseLease(on: file.key, id: leases.id)
+      }
     }
   }
 
@@ -125,6 +128,17 @@ actor RollingFiles: Placer {
     }
   }
   private func left(_ base: String) { leaving[base] = nil }
+
+  /// Writes down how often these files were appended to.
+  private static func noteLeft(_ files: [GrowingFile], _ parts: LakeParts) async throws {
+    let entries = await parts.journal.entries
+    try await parts.journal.note(
+      files.compactMap { file in
+        guard var entry = entries[file.key] else { return nil }
+        (entry.appends, entry.isOpen) = (file.appends, false)
+        return entry
+      })
+  }
 
   /// Closes the files whose time is over. `at` is milliseconds since 1970.
   func closeDue(_ rule: CloseRule, at now: Int64) async throws {
@@ -190,7 +204,9 @@ actor RollingFiles: Placer {
   func releaseAll() async {
     for task in leaving.values { await task.value }
     let busy = busy
-    let keys = open.values.filter { !busy.contains($0.name.base) }.map(\.key)
+    let idle = open.values.filter { !busy.contains($0.name.base) }
+    do { try await Self.noteLeft(idle, parts) } catch { parts.context.log.warning("\(error)") }
+    let keys = idle.map(\.key)
     open = open.filter { busy.contains($0.key) }
     await withTaskGroup(of: Void.self) { group in
       for key in keys {
