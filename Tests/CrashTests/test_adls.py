@@ -19,7 +19,7 @@ COMMON = ["after-fence", "after-upload", "before-intent", "after-intent", "befor
 POINTS = {
     "rolling": COMMON + ["after-create", "mid-flush", "before-close", "after-close"],
     "files": COMMON + ["mid-publish", "after-publish"],
-    "per_event": COMMON,
+    "per_event": COMMON + ["mid-publish", "after-publish"],
 }
 
 

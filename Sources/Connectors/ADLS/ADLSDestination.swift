@@ -30,8 +30,8 @@ actor ADLSDestination: Destination {
     layout =
       switch options.layout {
       case .rolling: RollingLayout(parts)
-      case .files: FilesLayout(parts)
-      case .perEvent: PerEventLayout(parts)
+      case .files: StagedLayout(parts, .files)
+      case .perEvent: StagedLayout(parts, .events)
       }
     columns = ColumnNames(options.columns)
     traits = DestinationTraits(phases: .two, hasFence: true, epoch: EpochLimits(age: options.flushInterval))
@@ -77,7 +77,7 @@ actor ADLSDestination: Destination {
 
   nonisolated func guarantee(from source: SourceTraits) throws -> Guarantee {
     if parts.options.layout == .perEvent {
-      guard source.hasKeys else { throw PerEventLayout.noChanges }
+      guard source.hasKeys else { throw EventNaming.noChanges }
       if source.resume != .none {
         return .exactlyOnce(because: "each event has one name, and a file that is there is never written again")
       }
@@ -130,6 +130,9 @@ actor ADLSDestination: Destination {
       throw NebulaError(
         .adlsNoChanges, "Change events are not written as CSV.", remedy: "Set format to jsonl.",
         at: .init(path: "format"), exit: .configuration)
+    }
+    guard parts.options.layout != .perEvent || batch.changes != nil || batch.count == 0 else {
+      throw EventNaming.noChanges
     }
     let names = parts.options.format == .csv ? columns.columns(for: batch) : []
     try await explaining { try await self.layout.write(batch, names, to: epoch) }

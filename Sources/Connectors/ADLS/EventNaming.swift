@@ -1,47 +1,20 @@
 internal import NebulaCore
 internal import NebulaFormats
 
-/// An event as the file it becomes.
-struct NamedEvent: Sendable {
-  let key: String
-  /// The token, and of a copied row its key too: what makes the file this event's.
-  let identity: String
-  let body: [UInt8]
-}
-
 /// Names events by themselves, so that a replay finds what is there.
 struct EventNaming: Sendable {
-  private let parts: LakeParts
+  let options: ADLSOptions
+  let template: LakeTemplate
+  let pipeline: String
 
-  init(_ parts: LakeParts) { self.parts = parts }
-
-  func events(
-    _ batch: RecordBatch, _ range: Range<Int>, _ encoder: LakeEncoder, _ compressors: CompressorList
-  ) throws(NebulaError) -> (events: [NamedEvent], rejected: [RejectedRecord]) {
-    guard let changes = batch.changes else { throw PerEventLayout.noChanges }
-    let form = EventForm(parts.options, batch, changes)
-    let time = EventTime(batch, fallback: encoder.fallbackTime)
-    let output = OutputBuffer()
-    var events: [NamedEvent] = []
-    var rejected: [RejectedRecord] = []
-    try batch.withBytes { (bytes) throws(NebulaError) in
-      for index in range {
-        output.removeAll()
-        do throws(NebulaError) {
-          try form.append(bytes, index, to: output)
-        } catch {
-          rejected.append(LakeEncoder.rejection(error, batch, bytes, index))
-          continue
-        }
-        let name = name(batch, changes, index, bytes, time(index, bytes))
-        events.append(
-          NamedEvent(key: name.key, identity: name.identity, body: try compressors.compress(output.array)))
-      }
-    }
-    return (events, rejected)
+  static var noChanges: NebulaError {
+    NebulaError(
+      .adlsNoChanges, "Layout per_event names each file by its event, and these records are no events.",
+      remedy: "Use layout rolling or files.", at: .init(path: "layout"), exit: .configuration)
   }
 
-  private func name(
+  /// The whole name of an event's file, and what makes the file this event's: its token, of a copied row its key too.
+  func name(
     _ batch: RecordBatch, _ changes: ChangeColumns, _ index: Int, _ bytes: UnsafeRawBufferPointer, _ time: Int64
   ) -> (key: String, identity: String) {
     let operation = changes.operations[index]
@@ -53,7 +26,7 @@ struct EventNaming: Sendable {
     let sequence = OutputBuffer(capacity: 64)
     sequence.append(changes.sequences[index])
     let event = sequence.withBytes { String(decoding: $0, as: UTF8.self) } + "-" + digest.prefix(16)
-    let base = parts.template.base(batch.namespace(of: index), time: time, pipeline: parts.context.pipeline) {
+    let base = template.base(batch.namespace(of: index), time: time, pipeline: pipeline) {
       switch $0 {
       case .op: changes.name(of: operation)
       case .id: id
@@ -62,7 +35,7 @@ struct EventNaming: Sendable {
     }
     // Kept in a header, which holds no more than some kilobytes of ASCII.
     let isPlain = identity.utf8.count <= 1500 && identity.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
-    return (base + parts.options.fileExtension, isPlain ? identity : "sha256:\(digest)")
+    return (base + options.fileExtension, isPlain ? identity : "sha256:\(digest)")
   }
 
   /// The document's `_id`: a text or an ObjectId as it is, anything else as JSON.

@@ -31,7 +31,7 @@ struct LakeEncoder: Sendable {
   func encode(_ batch: RecordBatch, _ range: Range<Int>) -> EncodedSlice {
     var slice = EncodedSlice()
     var pieces = Pieces(batch: batch, encoder: self)
-    var form = LakeForm(options, style, batch, columns)
+    var form = LakeForm(self, style, batch)
     batch.withBytes { bytes in
       for index in range {
         let piece = pieces.piece(of: index, bytes)
@@ -87,9 +87,10 @@ struct LakeEncoder: Sendable {
 
   /// About how large a record becomes, for the budget.
   func estimate(_ batch: RecordBatch, _ index: Int) -> Int {
+    let framing = options.layout == .perEvent ? 500 : 0
     if let changes = batch.changes {
       let slices = changes.documents[index].count + changes.befores[index].count + changes.updates[index].count
-      return 2 * (slices + changes.keys[index].count) + 500
+      return 2 * (slices + changes.keys[index].count) + 500 + framing
     }
     let payload = batch.records[index].count
     guard options.format == .jsonl, batch.format == .csv, let schema = batch.schema else {
@@ -103,14 +104,21 @@ struct LakeEncoder: Sendable {
 enum LakeForm {
   case plain(RecordForm)
   case event(EventForm)
+  case framed(FramedEvents)
 
-  init(_ options: ADLSOptions, _ style: LineStyle, _ batch: RecordBatch, _ columns: [String]) {
-    self = batch.changes.map { .event(EventForm(options, batch, $0)) } ?? .plain(RecordForm(style, batch, columns))
+  init(_ encoder: LakeEncoder, _ style: LineStyle, _ batch: RecordBatch) {
+    guard let changes = batch.changes else {
+      self = .plain(RecordForm(style, batch, encoder.columns))
+      return
+    }
+    let form = EventForm(encoder.options, batch, changes)
+    self = encoder.options.layout == .perEvent ? .framed(FramedEvents(encoder, form, batch, changes)) : .event(form)
   }
 
   mutating func append(_ bytes: UnsafeRawBufferPointer, _ index: Int, to output: OutputBuffer) throws(NebulaError) {
     switch self {
     case .event(let form): try form.append(bytes, index, to: output)
+    case .framed(let frames): try frames.append(bytes, index, to: output)
     case .plain(var form):
       defer { self = .plain(form) }
       try form.append(bytes, index, to: output)
@@ -144,6 +152,8 @@ private struct Pieces {
   private let names: PartitionNames
   private let time: EventTime
   private let indices: [UInt32]?
+  /// Events that are staged together.
+  private let isOne: Bool
 
   private struct Key: Hashable {
     let namespace: UInt32
@@ -155,19 +165,20 @@ private struct Pieces {
     names = encoder.names
     time = EventTime(batch, fallback: encoder.fallbackTime)
     indices = batch.changes?.namespaces
+    isOne = encoder.options.layout == .perEvent
   }
 
   mutating func piece(of index: Int, _ bytes: UnsafeRawBufferPointer) -> Piece {
+    if isOne { return all.first ?? make(Key(namespace: 0, hour: 0), Partition("events", until: nil)) }
     let time = time(index, bytes)
     let key = Key(namespace: indices?[index] ?? 0, hour: names.hour(time))
     if let last, last.key == key { return last.piece }
-    let piece = byKey[key] ?? make(key, time, batch.namespace(of: index))
+    let piece = byKey[key] ?? make(key, names.partition(batch.namespace(of: index), time: time))
     last = (key, piece)
     return piece
   }
 
-  private mutating func make(_ key: Key, _ time: Int64, _ namespace: Namespace) -> Piece {
-    let partition = names.partition(namespace, time: time)
+  private mutating func make(_ key: Key, _ partition: Partition) -> Piece {
     let piece = byBase[partition.base] ?? Piece(partition, capacity: all.isEmpty ? 1 << 20 : 4096)
     if byBase.updateValue(piece, forKey: partition.base) == nil { all.append(piece) }
     byKey[key] = piece

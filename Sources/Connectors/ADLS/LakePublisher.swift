@@ -1,18 +1,30 @@
 internal import NebulaCore
 internal import NebulaObjectStores
 
-/// Gives staged files their names, and answers what became of them. The fence remembers the last epoch that was
+/// How staged files become visible: under their names, or event by event.
+enum Publishing: Sendable {
+  case files
+  case events
+}
+
+/// Makes staged files visible, and answers what became of them. The fence remembers the last epoch that was
 /// published whole: a file that a reader has moved away since was published.
 struct LakePublisher: Sendable {
   let parts: LakeParts
+  let how: Publishing
 
   // MARK: commit
 
   func commit(_ manifest: Manifest, _ epoch: EpochID) async throws {
     if try await isAbandoned(epoch) { throw missing(StagedFiles.folder(epoch, parts)) }
-    try await each(manifest.files) { file in
-      try await publish(file, epoch)
-      parts.context.crash.pass("mid-publish")
+    switch how {
+    case .files:
+      try await each(manifest.files) { file in
+        try await publish(file, epoch)
+        parts.context.crash.pass("mid-publish")
+      }
+    case .events:
+      for file in manifest.files { try await EventPublisher(parts: parts).publish(file, epoch) }
     }
     parts.context.crash.pass("after-publish")
     try await parts.fence.end(epoch)
@@ -57,7 +69,7 @@ struct LakePublisher: Sendable {
     if let staged = file.staged, let state = try await parts.store.file(staged), state.length == file.to {
       return .staged
     }
-    guard let state = try await parts.store.file(file.key) else { return .missing }
+    guard how == .files, let state = try await parts.store.file(file.key) else { return .missing }
     return isOurs(state, file, epoch) ? .final : .foreign
   }
 

@@ -24,8 +24,8 @@ final class PartitionNames: Sendable {
     var byBase: [String: Partition] = [:]
   }
   private let known = Mutex(Known())
-  private let template: LakeTemplate
-  private let pipeline: String
+  let template: LakeTemplate
+  let pipeline: String
   private static let most = 20_000
 
   init(_ template: LakeTemplate, pipeline: String) {

@@ -1,8 +1,9 @@
 internal import NebulaCore
 internal import NebulaObjectStores
 
-/// Layout `files`: complete files only, staged first and given their names together.
-actor FilesLayout: LakeLayout {
+/// Layouts `files` and `per_event`: what an epoch wrote is staged first, and made visible together: complete files by a
+/// rename, events each in a file of its own.
+actor StagedLayout: LakeLayout {
   private let parts: LakeParts
   private let compressors: CompressorList
   private let staged: StagedFiles
@@ -11,11 +12,13 @@ actor FilesLayout: LakeLayout {
   private var time: Int64 = 0
   private var lease = ""
 
-  init(_ parts: LakeParts) {
+  init(_ parts: LakeParts, _ how: Publishing) {
     self.parts = parts
-    compressors = CompressorList(parts.options.compression, level: parts.options.compressionLevel)
+    // Events are compressed each for itself, before they are staged.
+    compressors = CompressorList(
+      how == .events ? .none : parts.options.compression, level: parts.options.compressionLevel)
     staged = StagedFiles(parts, compressors)
-    publisher = LakePublisher(parts: parts)
+    publisher = LakePublisher(parts: parts, how: how)
   }
 
   func open(_ leases: LeaseKeeper) async throws { lease = leases.id }
@@ -40,7 +43,8 @@ actor FilesLayout: LakeLayout {
     guard let writer, writer.id == epoch else { throw adlsDefect("Epoch \(epoch) was prepared before it was begun.") }
     let (units, counts) = try await writer.finish()
     self.writer = nil
-    let manifest = Manifest(layout: .files, lease: lease, template: parts.template.text, time: time, units: units)
+    let manifest = Manifest(
+      layout: parts.options.layout, lease: lease, template: parts.template.text, time: time, units: units)
     return PreparedEpoch(
       epoch, counts: counts, version: Manifest.version, manifest: manifest.encoded, isEmpty: units.isEmpty)
   }
