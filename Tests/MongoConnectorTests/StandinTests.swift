@@ -482,7 +482,7 @@ import Testing
       if let document = batch.changes?.documents.first { sizes.append(document.count) }
     }
     #expect(sizes.count == 1 && sizes[0] > 15_900_000)
-    let again = try source(standin) { $0.start = .now }
+    let again = try source(standin, context(budget: 8 << 20)) { $0.start = .now }
     stream = try await again.open(from: nil, through: nil)
     _ = try await stream.next()
     try standin.update("1", #"{"$set": {"w": 1}}"#)

@@ -52,6 +52,7 @@ struct ChangeStreamReader {
 
   private mutating func survive(_ failure: MongoFailure) -> ReaderEnd? {
     guard !handoff.isStopped else { return nil }
+    room.letGo()
     if failure.origin != .server { client?.forget() }
     cursor = 0
     let verdict = machine.failed(failure, random: context.random)
@@ -126,11 +127,7 @@ struct ChangeStreamReader {
       if moved || isCaughtUp { deliver(nil) }
       return
     }
-    let size = reply.count + events.pendingBytes
-    guard
-      let reservation = context.budget.reserveBlocking(
-        size, for: .input, nap: { handoff.nap(.milliseconds(5)) }, isStopped: { handoff.isStopped })
-    else { return }
+    guard let reservation = room.keep(reply.count + events.pendingBytes) else { return }
     let (runs, count) = try events.read(reply.share(reservation), list, end: end, reservation)
     machine.received(events: count, through: events.last, isClosed: isClosed)
     if isClosed { cursor = 0 }

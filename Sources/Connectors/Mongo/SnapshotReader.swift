@@ -55,6 +55,7 @@ struct SnapshotReader {
 
   private mutating func survive(_ failure: MongoFailure, _ range: SnapshotRange) -> ReaderEnd? {
     guard !handoff.isStopped else { return nil }
+    room.letGo()
     if failure.origin != .server { client?.forget() }
     let error = failure.error("copy \(range.namespace)", settings.connection)
     // Cursors die with their server's memory of them, with a dropped or rebuilt index, and with the collection.
