@@ -16,8 +16,8 @@ struct StreamDelivery: Sendable {
   var sequence: SequenceState
   /// The server's newest operation.
   var newest: UInt64?
-  /// The stream has come to the end that was fixed at the start.
-  var isCaughtUp = false
+  /// With this delivery all events up to this cluster time have been handed over.
+  var settled: UInt64?
 }
 
 /// Rows of one range.

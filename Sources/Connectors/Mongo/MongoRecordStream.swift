@@ -7,7 +7,8 @@ struct MongoRecordStream: RecordStream {
   private var position: MongoPosition
   private var lag = RecordBatch.Lag()
   private var isFirst = true
-  private var isCaughtUp = false
+  /// All events up to this cluster time have been delivered.
+  private var settled: UInt64?
   private var isOver = false
   /// Crash points that the next call passes: what they speak of has been handed over by then.
   private var passing: [StaticString] = []
@@ -29,7 +30,7 @@ struct MongoRecordStream: RecordStream {
       isFirst = false
       return .idle(at: position.encoded(), lag: lag)
     }
-    if core.context.mode == .untilCaughtUp, isCaughtUp, position.isCopied {
+    if core.isCaughtUp(settled), position.isCopied {
       isOver = true
       session.handoff.close()
       return nil
@@ -52,7 +53,7 @@ struct MongoRecordStream: RecordStream {
     case .stream(let events):
       position.stream = events.through
       position.sequence = events.sequence
-      isCaughtUp = isCaughtUp || events.isCaughtUp
+      if let time = events.settled { settled = max(settled ?? 0, time) }
       return batch(events.draft, events.newest)
     case .rows(let rows):
       if let key = rows.lastKey { position.ranges[rows.range]?.cursor = key }
@@ -92,7 +93,7 @@ struct MongoRecordStream: RecordStream {
     position.ranges.merge(unfinished) { new, _ in new }
     session = core.start(position)
     isFirst = true
-    isCaughtUp = false
+    settled = nil
   }
 }
 
