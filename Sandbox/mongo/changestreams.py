@@ -18,7 +18,7 @@ FULL_DOCUMENT = ("default", "updateLookup", "whenAvailable", "required")
 BEFORE_CHANGE = ("off", "whenAvailable", "required")
 STAGES = {"$match", "$project", "$unset", "$addFields", "$set", "$replaceRoot", "$replaceWith", "$redact"}
 PASS, SKIP, LOOK = 1, 2, 3
-EVENT_NAME_FIELDS = {"operationType", "ns", "ns.db", "ns.coll"}
+EVENT_NAME_FIELDS = {"operationType", "ns", "ns.db", "ns.coll", "to", "to.db", "to.coll"}
 
 
 class Lookups:
@@ -265,10 +265,12 @@ class ChangeStream:
     def _passes_by_name(self, event: Event) -> bool:
         if not self.by_name:
             return True
-        name = (event.operation, event.db, event.coll)
+        name = (event.operation, event.db, event.coll, event.to)
         if name not in self.named:
             ns = {"db": event.db} | ({"coll": event.coll} if event.coll else {})
             shell = {"operationType": event.operation, "ns": ns}
+            if event.to is not None:
+                shell["to"] = dict(zip(("db", "coll"), event.to, strict=True))
             self.named[name] = all(matches(shell, query) for query in self.by_name)
         return self.named[name]
 

@@ -337,9 +337,19 @@ import Testing
   @Test func listedCollectionsKeepTheEndOfTheStreamVisible() throws {
     let stages = try options { ($0.database, $0.collections) = ("shop", ["a", "b"]) }.stages()
     let expected = try extendedJSON(
-      #"{"$match": {"$or": [{"ns.coll": {"$in": ["a", "b"]}}, {"operationType": {"$in": ["invalidate", "dropDatabase"]}}]}}"#
-    )
+      #"""
+      {"$match": {"$or": [{"ns.db": "shop", "ns.coll": {"$in": ["a", "b"]}},
+        {"to.db": "shop", "to.coll": {"$in": ["a", "b"]}},
+        {"operationType": {"$in": ["invalidate", "dropDatabase"]}}]}}
+      """#)
     #expect(stages == [expected])
+    let deployment = try options { $0.collections = ["x.a"] }.stages()
+    let wanted = try extendedJSON(
+      #"""
+      {"$match": {"$or": [{"ns.db": "x", "ns.coll": "a"}, {"to.db": "x", "to.coll": "a"},
+        {"operationType": {"$in": ["invalidate", "dropDatabase"]}}]}}
+      """#)
+    #expect(deployment == [wanted])
   }
 
   @Test func thePasswordIsNeverShown() throws {

@@ -494,6 +494,17 @@ def test_match_after_the_change_stream(db, match, wanted):
         assert stream.try_next() is None
 
 
+def test_a_rename_is_found_by_where_it_leads(db):
+    wanted = {"$or": [{"ns.coll": "kept"}, {"to.db": db.name, "to.coll": "kept"}]}
+    with db.watch([{"$match": wanted}], max_await_time_ms=100) as stream:
+        for name in ("one", "two"):
+            db[name].insert_one({"_id": name})
+        db.one.rename("other")
+        db.two.rename("kept")
+        db.kept.insert_one({"_id": 3})
+        assert [(e["operationType"], e["ns"]["coll"]) for e in take(stream, 2)] == [("rename", "two"), ("insert", "kept")]
+
+
 def test_project_keeps_the_token(db):
     with db.c.watch([{"$project": {"documentKey": 1}}], max_await_time_ms=100) as stream:
         db.c.insert_one({"_id": 1, "v": 1})
