@@ -9,6 +9,7 @@ extension NebulaError.Code {
   static let mongoTooOld: Self = "mongo.server_too_old"
   static let mongoPositionLost: Self = "mongo.position_lost"
   static let mongoPositionUnreadable: Self = "mongo.position_unreadable"
+  static let mongoRenamed: Self = "mongo.renamed_while_copied"
   static let mongoOtherCluster: Self = "mongo.other_cluster"
   static let mongoInterrupted: Self = "mongo.interrupted"
   static let mongoCommand: Self = "mongo.command_failed"
@@ -45,6 +46,9 @@ let mongoErrors: [ErrorSpecification] = [
   .init(
     .mongoOtherCluster, "The stored position belongs to another cluster.",
     remedy: "Point uri to the cluster of before, or run `nebula-swift state reset`."),
+  .init(
+    .mongoRenamed, "A collection was renamed before it was copied whole.",
+    remedy: "Run `nebula-swift state reset` to copy everything again, and rename collections before or after that."),
   .init(
     .mongoInterrupted, "The connection broke, and trying again a few times did not help.",
     remedy: "It is tried again from the stored position; see whether the cluster has a primary."),

@@ -36,8 +36,11 @@ struct MongoRecordStream: RecordStream {
       return nil
     }
     do {
-      return batch(try await session.handoff.next(within: .seconds(1), core.context.clock))
+      return try batch(try await session.handoff.next(within: .seconds(1), core.context.clock))
     } catch ReaderEnd.failed(let error) {
+      session.handoff.close()
+      throw error
+    } catch let error as NebulaError {
       session.handoff.close()
       throw error
     } catch ReaderEnd.lost(let error) {
@@ -47,24 +50,31 @@ struct MongoRecordStream: RecordStream {
     }
   }
 
-  private mutating func batch(_ delivery: Delivery?) -> RecordBatch {
+  private mutating func batch(_ delivery: Delivery?) throws(NebulaError) -> RecordBatch {
     switch delivery {
     case nil: return .idle(at: position.encoded(), lag: lag)
     case .stream(let events):
+      if let renamed = events.draft.flatMap(position.cutShort) { throw .renamed(renamed) }
       position.stream = events.through
       position.sequence = events.sequence
       if let time = events.settled { settled = max(settled ?? 0, time) }
+      release()
       return batch(events.draft, events.newest)
     case .rows(let rows):
       if let key = rows.lastKey { position.ranges[rows.range]?.cursor = key }
-      if rows.isDone { position.ranges[rows.range] = nil }
+      if rows.isDone { position.ranges[rows.range]?.end = rows.newest ?? 0 }
       if rows.draft != nil { passing.append("mid-snapshot") }
-      if position.isCopied {
-        passing.append("snapshot-handoff")
-        core.context.log.info("mongo: everything is copied; following the change stream")
-      }
+      release()
       return batch(rows.draft, rows.newest)
     }
+  }
+
+  private mutating func release() {
+    guard !position.isCopied, let settled else { return }
+    position.release(settled)
+    guard position.isCopied else { return }
+    passing.append("snapshot-handoff")
+    core.context.log.info("mongo: everything is copied; following the change stream")
   }
 
   private mutating func batch(_ draft: Draft?, _ newest: UInt64?) -> RecordBatch {

@@ -85,7 +85,7 @@ extension MongoSource.Core {
     }
     let queue = RangeQueue(position.ranges)
     let stamp = SnapshotStamp(token: position.t0.tokenText, sequence: position.snapshot)
-    for _ in 0..<min(position.ranges.count, settings.options.snapshotReaders) {
+    for _ in 0..<min(queue.count, settings.options.snapshotReaders) {
       run(handoff) {
         var reader = SnapshotReader(settings, context, handoff, queue, stamp)
         reader.run()
