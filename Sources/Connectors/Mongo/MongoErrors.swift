@@ -68,6 +68,10 @@ extension MongoFailure {
     switch origin {
     case .authentication:
       return make(.mongoAuthentication, "The login at \(connection.shown) failed: \(message)", exit: .environment)
+    case .relogin:
+      return make(
+        .mongoAuthentication, "The login at \(connection.shown) failed, though it has succeeded before: \(message)",
+        .reconnect, exit: .environment)
     case _ where isCertificate:
       return make(
         .mongoCertificate, "The certificate of \(connection.shown) is refused: \(message)", exit: .environment)

@@ -10,6 +10,9 @@ struct MongoFailure: Error, Sendable, Hashable {
     case network
     /// User or password were refused.
     case authentication
+    /// The login failed although it has succeeded before. The driver says so of a connection that breaks during a
+    /// login too, as one to a server that is going down does.
+    case relogin
     /// The server answered with an error.
     case server
     /// The server's answer makes no sense.
@@ -38,7 +41,7 @@ struct MongoFailure: Error, Sendable, Hashable {
   /// True when the same read may be tried again from the same token.
   var isResumable: Bool {
     switch origin {
-    case .network, .reply: true
+    case .network, .reply, .relogin: true
     case .selection: !isCertificate
     case .authentication: false
     case .server:
@@ -65,7 +68,7 @@ extension MongoFailure {
       || (fromServer && code == 18)
     origin =
       isLogin
-      ? .authentication
+      ? connection.login.hasSucceeded ? .relogin : .authentication
       : fromServer ? .server : error.domain == MONGOC_ERROR_SERVER_SELECTION.rawValue ? .selection : .network
     self.code = fromServer ? code : 0
     message = connection.redacted(error.text)
