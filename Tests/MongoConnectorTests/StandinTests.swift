@@ -288,6 +288,9 @@ import Testing
     #"{"command": "scanGetMore", "at": 2, "partial": true}"#,
     #"{"command": "scanGetMore", "at": 2, "kill_cursor": true}"#,
     #"{"command": "find", "at": 1, "close": "before"}"#,
+    #"{"command": "find", "at": 1, "code": 134, "times": 2}"#,
+    #"{"command": "scanGetMore", "at": 1, "code": 134}"#,
+    #"{"command": "changeStream", "at": 1, "code": 134}"#,
   ]
 
   @Test(arguments: faults) func nothingIsLostNorDoubledBy(fault: String) async throws {

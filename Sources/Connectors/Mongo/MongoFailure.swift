@@ -25,9 +25,9 @@ struct MongoFailure: Error, Sendable, Hashable {
   var labels: Set<String> = []
 
   /// From before labels (wire version < 9), and kept for servers and proxies that drop labels: trying again from a
-  /// token can't lose anything.
+  /// token can't lose anything. 134, ReadConcernMajorityNotAvailableYet, comes from a server that has just started.
   static let resumableCodes: Set<Int32> = [
-    6, 7, 63, 89, 91, 133, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436,
+    6, 7, 63, 89, 91, 133, 134, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436,
   ]
   /// ChangeStreamHistoryLost, ChangeStreamFatalError, InvalidResumeToken.
   static let positionCodes: Set<Int32> = [286, 280, 260]
