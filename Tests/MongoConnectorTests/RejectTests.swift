@@ -36,4 +36,63 @@ import Testing
       #expect(rest.rows.count == 4 - rows && rest.rejected.count == 2 - rejected)
     }
   }
+
+  // MARK: events
+
+  func token(_ number: Int) -> [UInt8] { BSONBuilder { $0.append("_data", "82\(number)") }.document }
+  /// An event whose last field is a text; `isBad` makes it no UTF-8.
+  func event(_ number: Int, fragment: Int? = nil, isBad: Bool = false) -> [UInt8] {
+    var event = BSONBuilder {
+      $0.append("_id", document: token(number))
+      if let fragment {
+        $0.append("splitEvent") {
+          $0.append("fragment", Int32(fragment))
+          $0.append("of", Int32(2))
+        }
+      }
+      if fragment != 2 { $0.append("operationType", "insert") }
+      $0.append("v\(fragment ?? 0)", "\u{7f}\u{7f}")
+    }.document
+    if isBad { event[event.count - 4] = 0xFF }
+    return event
+  }
+  func read(_ reader: inout EventReader, _ events: [UInt8]..., end: StreamStart? = nil) throws -> [EventReader.Run] {
+    let list = BSONBuilder { for (index, one) in events.enumerated() { $0.append(String(index), document: one) } }
+    let bytes = list.document.withUnsafeBytes { SharedBytes(copying: $0) }
+    return try reader.read(bytes, 0..<bytes.base.count, end: end, nil).runs
+  }
+  func reader() -> EventReader {
+    EventReader(
+      scope: Namespace(database: "shop", collection: "orders"), from: .token(token(0)),
+      sequence: SequenceState(clusterTime: 1, next: 0))
+  }
+
+  @Test func aRejectedEventIsPassed() throws {
+    var reader = reader()
+    let runs = try read(&reader, event(1), event(2, isBad: true), event(3, fragment: 1))
+    #expect(runs.map(\.draft.records.count) == [1] && runs.map(\.draft.rejected.count) == [1])
+    #expect(reader.last == .token(token(2)) && runs.first?.through == reader.last)
+    #expect(reader.pendingBytes > 0)
+  }
+
+  @Test func anEventWithoutAReadableTokenIsPassedByTheServersPlace() throws {
+    var reader = reader()
+    var bad = event(1)
+    // The token's text: length of the event, type and `_id`, length of the token, type and `_data`, length, text.
+    bad[4 + 5 + 4 + 7 + 4] = 0xFF
+    _ = try read(&reader, bad)
+    #expect(reader.last == .token(token(0)))
+    let runs = try read(&reader, bad, end: .token(token(2)))
+    #expect(reader.last == .token(token(2)) && runs.map(\.draft.rejected.count) == [1])
+  }
+
+  @Test(arguments: [1, 2]) func aSplitEventIsRejectedAsAWhole(bad: Int) throws {
+    var reader = reader()
+    var runs = try read(&reader, event(1, fragment: 1, isBad: bad == 1))
+    #expect(runs.isEmpty)
+    runs = try read(&reader, event(2, fragment: 2, isBad: bad == 2), event(3))
+    #expect(runs.map(\.draft.rejected.count) == [1, 0] && runs.map(\.draft.records.count) == [0, 1])
+    #expect(runs.map(\.through) == [.token(token(2)), .token(token(3))])
+    #expect(runs.first?.draft.rejected.first?.error.code == "formats.malformed_bson")
+  }
 }

@@ -159,7 +159,9 @@ struct ChangeStreamReader {
   private mutating func skim() throws(MongoFailure) {
     let reply = try more(connected(), 1)
     guard let list = reply.batch, list.count > 5 else { return machine.skimmedNothing() }
-    let (runs, _) = try events.read(reply.share(nil), list, end: nil, nil)
+    // The server's own place: the event's may be what can't be read.
+    let end = reply.postBatchResumeToken.map(StreamStart.token)
+    let (runs, _) = try events.read(reply.share(nil), list, end: end, nil)
     machine.skimmed(through: events.last)
     for run in runs {
       var rejecting = run
