@@ -357,6 +357,23 @@ import Testing
     #expect(lines.all.contains { $0.contains("position is lost") })
   }
 
+  @Test func aCopyThatOutlastsTheOplogIsNotBegunForEver() async throws {
+    let standin = try Standin()
+    defer { standin.stop() }
+    try standin.insert(0..<100)
+    try standin.faults(#"{"command": "streamGetMore", "times": -1, "code": 286, "delay_ms": 200}"#)
+    let lines = Lines()
+    let error = await #expect(throws: NebulaError.self) {
+      try await read(
+        source(standin, context(log: lines)) {
+          $0.onPositionLost = .resnapshot
+          $0.batchSize = 10
+        })
+    }
+    #expect(error?.code == "mongo.position_lost")
+    #expect(lines.all.count { $0.contains("position is lost") } == 3)
+  }
+
   @Test func aLostPositionMayBeGivenUp() async throws {
     let standin = try Standin()
     defer { standin.stop() }

@@ -12,6 +12,7 @@ struct MongoRecordStream: RecordStream {
   private var isOver = false
   /// Crash points that the next call passes: what they speak of has been handed over by then.
   private var passing: [StaticString] = []
+  /// How often the position was lost since everything was copied.
   private var restarts = 0
 
   init(_ core: MongoSource.Core, _ opening: Opening) {
@@ -57,6 +58,8 @@ struct MongoRecordStream: RecordStream {
       if let renamed = events.draft.flatMap(position.cutShort) { throw .renamed(renamed) }
       position.stream = events.through
       position.sequence = events.sequence
+      // A copy that never ends because the oplog is too small is no progress.
+      if position.isCopied { restarts = 0 }
       if let time = events.settled { settled = max(settled ?? 0, time) }
       release()
       return batch(events.draft, events.newest)
@@ -78,7 +81,6 @@ struct MongoRecordStream: RecordStream {
   }
 
   private mutating func batch(_ draft: Draft?, _ newest: UInt64?) -> RecordBatch {
-    restarts = 0
     if let newest { lag.newest = max(lag.newest ?? 0, Int64(newest >> 32) * 1000) }
     let position = position.encoded()
     return draft?.batch(at: position, lag: lag) ?? .idle(at: position, lag: lag)
