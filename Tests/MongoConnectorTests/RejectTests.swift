@@ -56,7 +56,7 @@ import Testing
     if isBad { event[event.count - 4] = 0xFF }
     return event
   }
-  func read(_ reader: inout EventReader, _ events: [UInt8]..., end: StreamStart? = nil) throws -> [EventReader.Run] {
+  func take(_ reader: inout EventReader, _ events: [UInt8]..., end: StreamStart? = nil) throws -> [EventReader.Run] {
     let list = BSONBuilder { for (index, one) in events.enumerated() { $0.append(String(index), document: one) } }
     let bytes = list.document.withUnsafeBytes { SharedBytes(copying: $0) }
     return try reader.read(bytes, 0..<bytes.base.count, end: end, nil).runs
@@ -69,7 +69,7 @@ import Testing
 
   @Test func aRejectedEventIsPassed() throws {
     var reader = reader()
-    let runs = try read(&reader, event(1), event(2, isBad: true), event(3, fragment: 1))
+    let runs = try take(&reader, event(1), event(2, isBad: true), event(3, fragment: 1))
     #expect(runs.map(\.draft.records.count) == [1] && runs.map(\.draft.rejected.count) == [1])
     #expect(reader.last == .token(token(2)) && runs.first?.through == reader.last)
     #expect(reader.pendingBytes > 0)
@@ -80,17 +80,17 @@ import Testing
     var bad = event(1)
     // The token's text: length of the event, type and `_id`, length of the token, type and `_data`, length, text.
     bad[4 + 5 + 4 + 7 + 4] = 0xFF
-    _ = try read(&reader, bad)
+    _ = try take(&reader, bad)
     #expect(reader.last == .token(token(0)))
-    let runs = try read(&reader, bad, end: .token(token(2)))
+    let runs = try take(&reader, bad, end: .token(token(2)))
     #expect(reader.last == .token(token(2)) && runs.map(\.draft.rejected.count) == [1])
   }
 
   @Test(arguments: [1, 2]) func aSplitEventIsRejectedAsAWhole(bad: Int) throws {
     var reader = reader()
-    var runs = try read(&reader, event(1, fragment: 1, isBad: bad == 1))
+    var runs = try take(&reader, event(1, fragment: 1, isBad: bad == 1))
     #expect(runs.isEmpty)
-    runs = try read(&reader, event(2, fragment: 2, isBad: bad == 2), event(3))
+    runs = try take(&reader, event(2, fragment: 2, isBad: bad == 2), event(3))
     #expect(runs.map(\.draft.rejected.count) == [1, 0] && runs.map(\.draft.records.count) == [0, 1])
     #expect(runs.map(\.through) == [.token(token(2)), .token(token(3))])
     #expect(runs.first?.draft.rejected.first?.error.code == "formats.malformed_bson")
