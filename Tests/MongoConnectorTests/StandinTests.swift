@@ -271,6 +271,25 @@ import Testing
     }
   }
 
+  /// Then an empty answer ends the cursor, with the invalidate's token.
+  @Test func aDropThatIsFilteredOutIsPassed() async throws {
+    let standin = try Standin()
+    defer { standin.stop() }
+    try standin.insert(0..<3)
+    var stream = try await source(standin) {
+      $0.start = .now
+      $0.pipeline = .scalar(#"[{"$match": {"operationType": "insert"}}]"#, at: .init(path: "pipeline"))
+    }.open(from: nil, through: nil)
+    _ = try await stream.next()
+    for round in 0..<3 {
+      try standin.run(#"{"drop": "orders"}"#)
+      try standin.insert(round * 10..<round * 10 + 2)
+      let pulled = try await pull(&stream) { $0.rows.count == 2 }
+      #expect(pulled.rows.map(\.key) == [0, 1].map { #"{"_id":\#(round * 10 + $0)}"# })
+      #expect(pulled.rows.allSatisfy { $0.operation == "insert" })
+    }
+  }
+
   // MARK: faults
 
   static let faults = [

@@ -113,6 +113,7 @@ struct ChangeStreamReader {
     newest = reply.operationTime ?? newest
     let end = reply.postBatchResumeToken.map(StreamStart.token)
     let isClosed = reply.cursorID == 0
+    if isClosed { cursor = 0 }
     guard let list = reply.batch else {
       throw MongoFailure(origin: .reply, message: "the answer to getMore has no batch")
     }
@@ -129,7 +130,6 @@ struct ChangeStreamReader {
     guard let reservation = room.keep(reply.count + events.pendingBytes) else { return }
     let (runs, count) = try events.read(reply.share(reservation), list, end: end, reservation)
     machine.received(events: count, through: events.last, isClosed: isClosed)
-    if isClosed { cursor = 0 }
     settle(isEmpty: false, before: before)
     // Of several runs only the last one has all of the answer before it.
     for (index, run) in runs.enumerated() { deliver(run, index == runs.count - 1 ? settled : nil) }
