@@ -48,7 +48,9 @@ import Testing
   }
 
   @Test func resumableByLabelOrCode() {
-    for code: Int32 in [6, 7, 63, 89, 91, 133, 134, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436, 43] {
+    for code: Int32 in [
+      6, 7, 63, 89, 91, 133, 134, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436, 43,
+    ] {
       #expect(server(code).isResumable, "\(code)")
       #expect(!server(code, "NonResumableChangeStreamError").isResumable || code == 0, "\(code)")
     }

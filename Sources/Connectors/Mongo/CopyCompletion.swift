@@ -27,7 +27,8 @@ extension MongoPosition {
 extension NebulaError {
   static func renamed(_ namespace: Namespace) -> NebulaError {
     .mongo(
-      .mongoRenamed, "\(namespace) was renamed while it was copied; what was still to be copied can't be found any more.",
+      .mongoRenamed,
+      "\(namespace) was renamed while it was copied; what was still to be copied can't be found any more.",
       at: .init(path: namespace.description))
   }
 }
