@@ -44,6 +44,19 @@ struct FileFollowTests {
     }
   }
 
+  @Test("what is added to a file after it was listed comes without waiting for the next change")
+  func addedWhileReading() async throws {
+    try scratch.write("a.jsonl", "1\n")
+    try scratch.write("b.jsonl", "2\n")
+    let source = try makeSource(testContext(scratch), ["path": scratch.input, "follow": "true"])
+    var stream = try await source.open(from: nil, through: nil)
+    try scratch.append("a.jsonl", "3\n")
+    var reading = Reading()
+    for _ in 0..<50 where reading.records.count < 3 { if let batch = try await stream.next() { reading.add(batch) } }
+    await source.close()
+    #expect(reading.records == ["1", "2", "3"])
+  }
+
   @Test("a renamed file is read to its end, then the new one of its name", arguments: ["a.jsonl", "*.jsonl*"])
   func rotation(pattern: String) async throws {
     let clock = TestClock()

@@ -168,6 +168,27 @@ struct FileSourceTests {
     }
   }
 
+  @Test("behind a re-read up to a position comes the rest")
+  func rereadAndRest() async throws {
+    let lines = (0..<40).map { "{\"n\":\($0)}" }
+    for name in ["a.jsonl", "b.jsonl.gz"] {
+      let text = lines.map { "\($0)\n" }.joined()
+      try scratch.write(name, Codec.detect(path: name) == .none ? Array(text.utf8) : compressed(text, .gzip))
+    }
+    let options: Properties = ["path": scratch.input, "batch_bytes": "64"]
+    let whole = try await read(makeSource(testContext(scratch), options))
+    #expect(whole.records == lines + lines)
+    for (_, position) in whole.marks {
+      let source = try makeSource(testContext(scratch), options)
+      var stream = try await source.open(from: nil, through: position)
+      var reading = Reading()
+      while let batch = try await stream.next() { reading.add(batch) }
+      await source.close()
+      #expect(reading.records == whole.records)
+      #expect(reading.marks.contains { $0.position == position })
+    }
+  }
+
   @Test("a folder of many files makes no large position, and resumes from its journal")
   func manyFiles() async throws {
     for number in 0..<400 { try scratch.write("f\(1000 + number).jsonl", "\(number)\n") }

@@ -112,7 +112,7 @@ actor FileReader {
     current = nil
     currentTask = nil
     try move(cursor.mark)
-    planner.saw(cursor.mark.path, try cursor.status())
+    if let listed = task?.listed { planner.saw(cursor.mark.path, listed) }
     if let task, let after = task.renamed {
       forget(cursor.mark.path)
       if case .listed(let path) = after {
