@@ -57,6 +57,29 @@ struct FileFollowTests {
     #expect(reading.records == ["1", "2", "3"])
   }
 
+  @Test("a line may go on behind the end of a gzip member or zstd frame", arguments: [Codec.none, .gzip, .zstd])
+  func linesAcrossMembers(codec: Codec) async throws {
+    let clock = TestClock()
+    let long = String(repeating: "x", count: 5000)
+    let parts = [("a.jsonl", "1\n{\"a\":", "1}\n12", "34\n"), ("b.csv", "id,na", "me\n1,", "two\n")]
+    let tooLong = [("c.jsonl", "5\n\"\(long)", "\(long)", "\"\n6\n")]
+    for (name, first, _, _) in parts + tooLong {
+      try scratch.write(name + codec.fileExtension, compressed(first, codec))
+    }
+    clock.whileSleeping { [scratch] count in
+      for (name, _, second, third) in parts + tooLong where count == 2 || count == 4 {
+        guard let more = try? compressed(count == 2 ? second : third, codec) else { return }
+        try? scratch.append(name + codec.fileExtension, more)
+      }
+    }
+    let options: Properties = [
+      "path": scratch.input, "follow": "true", "max_line_bytes": "1000", "batch_bytes": "64",
+    ]
+    let got = try await batches(makeSource(testContext(scratch, clock: clock), options), until: 6)
+    #expect(got.records.sorted() == ["1", "1,two", "1234", "5", "6", "{\"a\":1}"])
+    #expect(got.rejected.map(\.error.code.rawValue) == ["file.line_too_long"])
+  }
+
   @Test("a renamed file is read to its end, then the new one of its name", arguments: ["a.jsonl", "*.jsonl*"])
   func rotation(pattern: String) async throws {
     let clock = TestClock()

@@ -126,6 +126,7 @@ actor FileReader {
   }
 
   private func park(_ cursor: FileCursor) {
+    guard cursor.isAtMark else { return }
     let path = cursor.mark.path
     if parked.updateValue(cursor, forKey: path) == nil { parkedOrder.append(path) }
     parkedOrder.removeAll { parked[$0] == nil }

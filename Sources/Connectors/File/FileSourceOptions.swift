@@ -54,7 +54,9 @@ struct FileSourceOptions: ConnectorOptions {
       "columns", \.columns, example: "{ id: integer, price: number, tags: json }",
       "CSV: types of columns: text, integer, number, boolean, date, timestamp or json; a value that does not fit is rejected. Undeclared columns are text."
     ),
-    Field("follow", \.follow, "True: goes on with lines and files that are added, until it is stopped."),
+    Field(
+      "follow", \.follow,
+      "True: goes on with lines and files that are added, until it is stopped; a last line waits for its line end."),
     Field(
       "poll_interval", \.pollInterval, range: .milliseconds(10) ... .seconds(3600),
       "With follow: how often to look for new data."),
