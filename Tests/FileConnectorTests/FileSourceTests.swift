@@ -189,6 +189,44 @@ struct FileSourceTests {
     }
   }
 
+  @Test("a pipe, a device or a socket is no file: an error where it is named, passed over in a folder")
+  func notRegular() async throws {
+    let pipe = "\(scratch.input)/p.jsonl"
+    #expect(mkfifo(pipe, 0o600) == 0)
+    let held = open(pipe, O_RDWR | O_NONBLOCK)
+    defer { close(held) }
+    for path in ["/dev/null", pipe, "\(scratch.input)/*.jsonl"] {
+      let source = try makeSource(testContext(scratch), ["path": path, "format": "jsonl"])
+      let error = await #expect(throws: NebulaError.self) { try await read(source) }
+      #expect(error?.code.rawValue == "file.not_regular")
+      #expect(try await source.check().allSatisfy { $0.error == error })
+    }
+    try scratch.write("a.jsonl", "1\n")
+    #expect(try await read(makeSource(testContext(scratch), ["path": scratch.input])).records == ["1"])
+  }
+
+  @Test("links to other folders are followed; one that leads to a folder that is read anyway is an error")
+  func folderLinks() async throws {
+    let manager = FileManager.default
+    for folder in ["in/sub", "elsewhere"] {
+      try manager.createDirectory(atPath: "\(scratch.path)/\(folder)", withIntermediateDirectories: true)
+    }
+    try scratch.write("a.jsonl", "1\n")
+    try scratch.write("sub/b.jsonl", "2\n")
+    try scratch.write("../elsewhere/c.jsonl", "3\n")
+    try manager.createSymbolicLink(atPath: "\(scratch.input)/z", withDestinationPath: "../elsewhere")
+    let options: Properties = ["path": scratch.input]
+    #expect(try await read(makeSource(testContext(scratch), options)).records == ["1", "2", "3"])
+    for (link, target) in [("sub/back", ".."), ("beside", "sub"), ("sub/self", ".")] {
+      try manager.createSymbolicLink(atPath: "\(scratch.input)/\(link)", withDestinationPath: target)
+      let source = try makeSource(testContext(scratch), options)
+      let error = await #expect(throws: NebulaError.self) { try await read(source) }
+      #expect(error?.code.rawValue == "file.folder_twice")
+      #expect(error?.message.contains("\(scratch.input)/\(link)") == true)
+      try manager.removeItem(atPath: "\(scratch.input)/\(link)")
+    }
+  }
+
   @Test("a folder of many files makes no large position, and resumes from its journal")
   func manyFiles() async throws {
     for number in 0..<400 { try scratch.write("f\(1000 + number).jsonl", "\(number)\n") }

@@ -3,6 +3,8 @@ import NebulaCore
 
 extension NebulaError.Code {
   static let fileNotFound: Self = "file.not_found"
+  static let fileNotRegular: Self = "file.not_regular"
+  static let fileFolderTwice: Self = "file.folder_twice"
   static let fileNotPermitted: Self = "file.not_permitted"
   static let fileDiskFull: Self = "file.disk_full"
   static let fileIO: Self = "file.io"
@@ -25,6 +27,8 @@ extension NebulaError.Code {
 let sourceErrors: [ErrorSpecification] = [
   .init(.fileNotFound, "A file or folder does not exist.", remedy: "Check the path."),
   .init(.fileNotPermitted, "A file or folder may not be read or written.", remedy: "Change its owner or mode."),
+  .init(.fileNotRegular, "A path names a pipe, a device or a socket.", remedy: "Write its content into a file."),
+  .init(.fileFolderTwice, "A link leads to a folder that is read anyway.", remedy: "Remove the link."),
   .init(.fileIO, "The system could not read or write.", remedy: "Look at the disk; then start again: nothing is lost."),
   .init(
     .fileChanged, "A file that was read in part is now another one, or shorter.",

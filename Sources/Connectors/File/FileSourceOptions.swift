@@ -41,7 +41,7 @@ struct FileSourceOptions: ConnectorOptions {
   static let fields: [Field<Self>] = [
     Field(
       "path", \.path, required: true, environment: ["NEBULA_SOURCE_PATH"], identity: true, example: "data/*.jsonl.gz",
-      "A file, a glob (* ? [a-z]) or a folder, which is read with its subfolders; names that start with . or _ are left out."
+      "A file, a glob (* ? [a-z]) or a folder, which is read with its subfolders; names that start with . or _ are left out. A pipe or device, or a link to a folder that is read anyway, is an error."
     ),
     Field("format", \.format, "How records are written; auto goes by the name: .jsonl .ndjson .json .csv .tsv."),
     Field("compression", \.compression, "How files are compressed; auto goes by the name: .gz .gzip .zst .zstd."),
