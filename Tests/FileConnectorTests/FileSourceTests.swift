@@ -227,6 +227,21 @@ struct FileSourceTests {
     }
   }
 
+  @Test(
+    "a declared column that the file lacks is an error",
+    arguments: [("true", "pirce", "price"), ("false", "column_3", "column_1")])
+  func unknownColumn(header: String, declared: String, meant: String) async throws {
+    let file = try scratch.write("a.csv", "id,price\n1,2.5\n")
+    var options: Properties = ["path": file, "header": header]
+    options["columns"] = .map(
+      [.init(name: declared, value: .scalar("number", at: .init(path: "columns")))], at: .init(path: "columns"))
+    let make = try #require(Connector.fileSource.makeSource)
+    let source = try make(options, testContext(scratch))
+    let error = await #expect(throws: NebulaError.self) { try await read(source) }
+    #expect(error?.code.rawValue == "file.unknown_column" && error?.exit == .configuration)
+    #expect(error?.message.contains(declared) == true && error?.remedy.contains("Did you mean '\(meant)'?") == true)
+  }
+
   @Test("a folder of many files makes no large position, and resumes from its journal")
   func manyFiles() async throws {
     for number in 0..<400 { try scratch.write("f\(1000 + number).jsonl", "\(number)\n") }

@@ -52,7 +52,7 @@ struct FileSourceOptions: ConnectorOptions {
     Field("header", \.header, "CSV: true when the first row of each file names the columns; else they are column_1 …"),
     Field(
       "columns", \.columns, example: "{ id: integer, price: number, tags: json }",
-      "CSV: types of columns: text, integer, number, boolean, date, timestamp or json; a value that does not fit is rejected. Undeclared columns are text."
+      "CSV: types of columns: text, integer, number, boolean, date, timestamp or json; a value that does not fit is rejected. Undeclared columns are text; a declared one that a file lacks is an error."
     ),
     Field(
       "follow", \.follow,
