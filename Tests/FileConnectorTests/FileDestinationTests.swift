@@ -218,7 +218,8 @@ struct FileDestinationTests {
     arguments: [
       ("partition", "../x"), ("partition", "/x"), ("partition", "a//b"), ("partition", "{nmespace}"),
       ("partition", "_manifest"),
-      ("partition", "a}"), ("delimiter", "ab"), ("compression_level", "99"), ("max_file_records", "0"),
+      ("partition", "a}"), ("delimiter", "ab"), ("delimiter", "\""), ("compression_level", "99"),
+      ("max_file_records", "0"),
       ("file_mode", "999"),
     ])
   func options(name: String, value: String) throws {

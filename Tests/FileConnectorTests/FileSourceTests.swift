@@ -329,6 +329,17 @@ struct FileSourceTests {
     }
   }
 
+  @Test("a quote that is the delimiter of its file is refused", arguments: [",", "\\t", "tab"])
+  func quoteIsDelimiter(quote: String) throws {
+    var properties: Properties = ["path": "x"]
+    properties["quote"] = .scalar(quote, at: .init(path: "quote"))
+    let make = try #require(Connector.fileSource.makeSource)
+    let error = #expect(throws: NebulaError.self) { try make(properties, testContext(scratch)) }
+    #expect(error?.place?.path == "quote")
+    properties["delimiter"] = .scalar(";", at: .init(path: "delimiter"))
+    _ = try make(properties, testContext(scratch))
+  }
+
   @Test(
     "what can't be meant is refused",
     arguments: [("delimiter", "ab"), ("quote", ","), ("format", "xml"), ("max_line_bytes", "0")])

@@ -72,8 +72,9 @@ struct FileSourceOptions: ConnectorOptions {
       throw bad("delimiter", delimiter, "is not one ASCII byte")
     }
     guard byte(quote) != nil else { throw bad("quote", quote, "is not one ASCII byte") }
-    guard delimiter.isEmpty || byte(delimiter) != byte(quote) else {
-      throw bad("delimiter", delimiter, "is the quote as well")
+    let delimiters = delimiter.isEmpty ? [Self.comma, Self.tab] : [byte(delimiter)]
+    guard !delimiters.contains(byte(quote)) else {
+      throw bad("quote", quote, "is the delimiter as well\(delimiter.isEmpty ? ", when that is not set" : "")")
     }
     for (name, type) in columns where RecordSchema.ColumnType(rawValue: type) == nil {
       let known = RecordSchema.ColumnType.allCases.map(\.rawValue).joined(separator: ", ")
@@ -87,6 +88,8 @@ struct FileSourceOptions: ConnectorOptions {
       at: .init(path: name), exit: .configuration)
   }
 
+  private static let comma = UInt8(ascii: ",")
+  private static let tab = UInt8(ascii: "\t")
   private func byte(_ text: String) -> UInt8? { CSVDelimiter(text)?.byte }
 
   /// The format of one file; nil when its name does not tell.
@@ -101,7 +104,7 @@ struct FileSourceOptions: ConnectorOptions {
 
   /// The dialect of one file.
   func dialect(of path: String) -> CSVDialect {
-    let fallback = FileName(path).format == "tsv" ? UInt8(ascii: "\t") : UInt8(ascii: ",")
+    let fallback = FileName(path).format == "tsv" ? Self.tab : Self.comma
     return CSVDialect(delimiter: byte(delimiter) ?? fallback, quote: byte(quote) ?? UInt8(ascii: "\""))
   }
 }
