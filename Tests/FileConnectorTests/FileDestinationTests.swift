@@ -105,6 +105,20 @@ struct FileDestinationTests {
       try scratch.published() == "id;name;price;ok;extra\n1;\"a;b\";;TRUE;\"\"\n2;\"q\"\"q\";2;false;x\n")
   }
 
+  @Test("a CSV of one column keeps its empty rows, so that a reader counts them", arguments: ["", "NULL"])
+  func oneColumn(marker: String) async throws {
+    let options: Properties = ["format": "csv", "columns": "a", "null_text": marker]
+    try await commit([batch(["{\"a\":null}", "{\"a\":\"\"}", "{}", "{\"a\":1}"])], options)
+    let null = marker.isEmpty ? "\"\"" : marker
+    #expect(try scratch.published() == "a\n\(null)\n\"\"\n\(null)\n1\n")
+    let back = try await read(makeSource(testContext(scratch), ["path": scratch.output]))
+    #expect(back.records.count == 4 && back.rejected.isEmpty)
+    try FileManager.default.removeItem(atPath: scratch.output)
+    let single = RecordSchema(columns: [.init("")])
+    try await commit([batch(["", "x"], format: .csv, schema: single)], options)
+    #expect(try scratch.published() == "\"\"\n\"\"\nx\n")
+  }
+
   @Test("another header starts another file")
   func headers() async throws {
     let other = RecordSchema(columns: [.init("z")])

@@ -98,6 +98,20 @@ struct TextTests {
     #expect(output { csv.appendHeader(to: $0) }.text == "a,b,é\n")
   }
 
+  @Test func oneColumnHasNoBlankLines() throws {
+    for (marker, null) in [("", "\"\""), ("NULL", "NULL")] {
+      var csv = FlatJSONToCSV(columns: ["a"], nullMarker: marker)
+      func row(_ text: String) throws -> String {
+        try output { buffer in try Array(text).withUnsafeBytes { try csv.append($0, to: buffer) } }.text
+      }
+      #expect(try row(#"{"a":null}"#) == null + "\n")
+      #expect(try row(#"{"b":1}"#) == null + "\n")
+      #expect(try row(#"{"a":""}"#) == "\"\"\n")
+      #expect(try row(#"{"a":"x"}"#) == "x\n")
+    }
+    #expect(output { FlatJSONToCSV(columns: [""]).appendHeader(to: $0) }.text == "\"\"\n")
+  }
+
   @Test func jsonLines() throws {
     let buffer = OutputBuffer()
     var writer = JSONLineWriter(buffer)
