@@ -100,6 +100,19 @@ struct FileFollowTests {
     }
   }
 
+  @Test("the open last line of a compressed file counts once its name is another's")
+  func rotatedGzip() async throws {
+    let clock = TestClock()
+    let path = try scratch.write("a.jsonl.gz", compressed("1\n2", .gzip))
+    clock.whileSleeping { [scratch] count in
+      guard count == 2, let next = try? compressed("3\n", .gzip) else { return }
+      try? FileManager.default.moveItem(atPath: path, toPath: "\(path).1")
+      _ = try? scratch.write("a.jsonl.gz", next)
+    }
+    let source = try makeSource(testContext(scratch, clock: clock), ["path": path, "follow": "true"])
+    #expect(try await batches(source, until: 3).records == ["1", "2", "3"])
+  }
+
   @Test("a file that gets shorter is an error")
   func truncated() async throws {
     let clock = TestClock()
