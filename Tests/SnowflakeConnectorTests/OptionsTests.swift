@@ -73,7 +73,10 @@ import Testing
     let specification = Connector.snowflakeOptimized.specification
     let secret = specification.properties.filter(\.isSecret).map(\.name)
     #expect(secret == ["password", "private_key", "private_key_passphrase", "token"])
-    #expect(specification.properties.filter(\.isIdentity).map(\.name) == ["account", "database", "schema", "table", "control_schema"])
+    #expect(
+      specification.properties.filter(\.isIdentity).map(\.name) == [
+        "account", "database", "schema", "table", "control_schema",
+      ])
     #expect(
       specification.properties.first { $0.name == "private_key_path" }?.environment == ["SNOWFLAKE_PRIVATE_KEY_PATH"])
   }
