@@ -5,6 +5,7 @@
 Owed: a snapshot row for each document that lived from T0 until its range was last read (for other documents it is
 allowed once); a row for each event after T0. A snapshot row's document must be one that a scan read; an update's must
 be one that the stand-in looked up for its token; the last row of each key by SEQUENCE must be the collection's document.
+A snapshot row's EVENT_ID must be `<T0>/<namespace>/<key in canonical Extended JSON>`.
 """
 import datetime
 import json
@@ -15,11 +16,13 @@ from dataclasses import dataclass, field
 
 import bson
 import duckdb
+from bson import json_util
 
 from .plain import OPTIONS, plain
 
 COLUMNS = ("DOCUMENT", "DOCUMENT_BEFORE", "UPDATE_DESCRIPTION", "DOCUMENT_KEY", "OPERATION", "NAMESPACE", "EVENT_TIME",
            "SEQUENCE", "EVENT_ID", "FILE", "FILE_ROW")
+CANONICAL = json_util.CANONICAL_JSON_OPTIONS
 EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -54,6 +57,17 @@ def parsed(text: str | None) -> object:
     return None if text is None else json.loads(text)
 
 
+def copied_id_parts(event_id: str, namespace: str) -> tuple[str, object]:
+    """T0's token, and the key of an EVENT_ID that names a copied row: `<T0>/<namespace>/<canonical key>`."""
+    token, _, rest = (event_id or "").partition("/")
+    name, key = rest[:len(namespace) + 1], rest[len(namespace) + 1:]
+    return token, parsed(key) if name == f"{namespace}/" else None
+
+
+def canonical(raw: bytes) -> object:
+    return json.loads(json_util.dumps(bson.decode(raw, OPTIONS), json_options=CANONICAL))
+
+
 def key_text(document_key: bytes) -> str:
     return json.dumps(decoded(document_key), sort_keys=True)
 
@@ -64,12 +78,14 @@ class Truth:
         self.namespace = (database, collection)
         self.versions: dict[str, list[tuple]] = {}     # key text -> (version, from, to, rank)
         self.ranks: dict[int, str] = {}
+        self.keys: dict[str, bytes] = {}               # key text -> document key
         for version, rank, key, since, until in self.rows(
                 "SELECT version, rank, document_key, from_place, to_place FROM version WHERE db=? AND coll=? "
                 "ORDER BY from_place", *self.namespace):
             text = self.ranks.get(rank)
             if text is None:
                 text = self.ranks[rank] = key_text(key)
+                self.keys[text] = key
             self.versions.setdefault(text, []).append((version, since, until, rank))
         self.read_at: dict[int, list[int]] = {}        # rank -> places at which a scan read it
         for place, low, high in self.rows(
@@ -168,9 +184,9 @@ class Comparison:
                 row = dict(zip(COLUMNS, row))
                 key = json.dumps(parsed(row["DOCUMENT_KEY"]), sort_keys=True)
                 if row["OPERATION"] == "snapshot":
-                    self.tokens.add(row["EVENT_ID"].partition("/")[0])
+                    self.tokens.add(copied_id_parts(row["EVENT_ID"], self.name)[0])
                     self.copies[key] += 1
-                    copies[key] = (row["DOCUMENT"], row["NAMESPACE"], row["SEQUENCE"])
+                    copies[key] = (row["DOCUMENT"], row["NAMESPACE"], row["SEQUENCE"], row["EVENT_ID"])
                 else:
                     self.events[row["EVENT_ID"]] += 1
                     events[row["EVENT_ID"]] = row
@@ -183,7 +199,7 @@ class Comparison:
     def check_copies(self, copies: dict) -> None:
         owed, allowed = self.truth.owed_copies(self.start)
         self.result.source += len(owed)
-        self.highest_copy = max((sequence for _, _, sequence in copies.values()), default="")
+        self.highest_copy = max((sequence for _, _, sequence, _ in copies.values()), default="")
         for key, count in self.copies.items():
             if key not in owed:
                 if key not in allowed:
@@ -193,7 +209,9 @@ class Comparison:
             self.result.duplicated += count - 1
             if count > 1:
                 self.result.examples.append(f"duplicated: snapshot row {key}, {count} times")
-            text, namespace, _ = copies[key]
+            text, namespace, _, event_id = copies[key]
+            if copied_id_parts(event_id, self.name)[1] != canonical(self.truth.keys[key]):
+                self.result.note("differing", f"snapshot row {key}, EVENT_ID {event_id}")
             if namespace != self.name or parsed(text) not in self.truth.scanned_documents(key):
                 self.result.note("differing", f"snapshot row {key}")
         for key in owed - self.copies.keys():

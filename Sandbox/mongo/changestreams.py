@@ -18,7 +18,7 @@ FULL_DOCUMENT = ("default", "updateLookup", "whenAvailable", "required")
 BEFORE_CHANGE = ("off", "whenAvailable", "required")
 STAGES = {"$match", "$project", "$unset", "$addFields", "$set", "$replaceRoot", "$replaceWith", "$redact"}
 PASS, SKIP, LOOK = 1, 2, 3
-EVENT_NAME_FIELDS = {"operationType", "ns", "ns.db", "ns.coll"}
+EVENT_NAME_FIELDS = {"operationType", "ns", "ns.db", "ns.coll", "to", "to.db", "to.coll"}
 
 
 class Lookups:
@@ -78,7 +78,8 @@ class ChangeStream:
         self.verdicts: dict = {}
         self.not_before = 0
         self.dead = False
-        self.pending: list[tuple[str, bytes]] = []    # fragments or an invalidate still to be handed out
+        # Fragments or an invalidate still to be handed out; None for one that the pipeline leaves out.
+        self.pending: list[tuple[str, bytes | None]] = []
         self.token, self.place = self._start()
 
     # --- where to begin ----------------------------------------------------------------------------------------------
@@ -150,6 +151,10 @@ class ChangeStream:
         while len(batch) < limit:
             if self.pending:
                 token, raw = self.pending[0]
+                if raw is None:
+                    self.pending.pop(0)
+                    self.token = token
+                    continue
                 if batch and size + len(raw) > MAX_USER_BYTES:
                     return batch
                 self.pending.pop(0)
@@ -230,10 +235,15 @@ class ChangeStream:
 
     # --- one event ---------------------------------------------------------------------------------------------------
 
-    def _invalidate(self, event: Event) -> tuple[str, bytes]:
+    def _invalidate(self, event: Event) -> tuple[str, bytes | None]:
+        """The stream ends in any case; what the pipeline leaves out shows in the last batch's token alone."""
         self.dead = True
         token = make_token(event.stamp, event.place, INVALIDATE)
-        return token, document(event_head(token, "invalidate", event.stamp, int(time.time() * 1000)))
+        raw = document(event_head(token, "invalidate", event.stamp, int(time.time() * 1000)))
+        if not all(matches({"operationType": "invalidate"}, query) for query in self.by_name):
+            return token, None
+        changed = run_stages(self.by_content, decode(raw))
+        return token, None if changed is None else raw if not self.by_content else encode(changed)
 
     def _shaped(self, event: Event) -> list[tuple[str, bytes]]:
         """The event with this stream's options: none when filtered, several when split."""
@@ -265,10 +275,12 @@ class ChangeStream:
     def _passes_by_name(self, event: Event) -> bool:
         if not self.by_name:
             return True
-        name = (event.operation, event.db, event.coll)
+        name = (event.operation, event.db, event.coll, event.to)
         if name not in self.named:
             ns = {"db": event.db} | ({"coll": event.coll} if event.coll else {})
             shell = {"operationType": event.operation, "ns": ns}
+            if event.to is not None:
+                shell["to"] = dict(zip(("db", "coll"), event.to, strict=True))
             self.named[name] = all(matches(shell, query) for query in self.by_name)
         return self.named[name]
 

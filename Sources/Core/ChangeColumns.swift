@@ -55,7 +55,8 @@ public struct ChangeColumns: Sendable {
   public var eventTimes: [Int64] = []
   /// Place in the total order.
   public var sequences: [ChangeSequence] = []
-  /// The resume token's text; for snapshot rows that of T0. Makes the event's id (with the key, for a snapshot row).
+  /// The resume token's text; for snapshot rows that of T0. Makes the event's id (with namespace and key, for a
+  /// snapshot row: `CopiedRowID`).
   public var tokens: [ByteRange] = []
   /// The document key, in the batch's format.
   public var keys: [ByteRange] = []

@@ -14,6 +14,18 @@ public enum CSVText {
     }
   }
 
+  /// Appends a row's line end. `start` is where the row began: a row of one empty field is written `""`, since readers
+  /// pass over a blank line.
+  public static func endRow(
+    from start: Int, dialect: CSVDialect, in output: OutputBuffer, with end: StaticString = "\n"
+  ) {
+    if output.count == start {
+      output.append(dialect.quote)
+      output.append(dialect.quote)
+    }
+    output.append(end)
+  }
+
   private static func needsQuotes(_ bytes: UnsafeRawBufferPointer, _ dialect: CSVDialect) -> Bool {
     guard let base = bytes.baseAddress, bytes.count > 0 else { return false }
     if isBlank(bytes[0]) || isBlank(bytes[bytes.count - 1]) { return true }

@@ -5,7 +5,9 @@ public import NebulaCore
 ///
 /// A text is written as it reads (unescaped), everything else as its JSON text, arrays and objects too. A member that
 /// is missing is an empty field, `null` the null marker; an empty text is `""`, so that the three differ as far as the
-/// marker allows. A text that equals the marker, or looks like an empty field, is quoted.
+/// marker allows. A text that equals the marker, or looks like an empty field, is quoted. In a CSV of one column an
+/// empty field would be a blank line, over which readers pass: there a missing member is the null marker too, and what
+/// is empty even so is `""`.
 /// Members that are no columns are passed over and counted; of a doubled member the last counts.
 ///
 /// A value holds its working memory by reference: give each worker one of its own.
@@ -78,11 +80,12 @@ private final class CSVRows {
   }
 
   func appendHeader(to output: OutputBuffer) {
+    let start = output.count
     for index in 0..<count {
       if index > 0 { output.append(dialect.delimiter) }
       CSVText.appendField(UnsafeRawBufferPointer(names[index]), dialect: dialect, to: output)
     }
-    output.append(UInt8(ascii: "\n"))
+    CSVText.endRow(from: start, dialect: dialect, in: output)
   }
 
   func append(_ object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
@@ -99,11 +102,13 @@ private final class CSVRows {
         unknownMembers += 1
       }
     }
+    let start = output.count
     for index in 0..<count {
       if index > 0 { output.append(dialect.delimiter) }
       if slots[index] >= 0 { append(members[Int(slots[index])], of: object, to: output) }
     }
-    output.append(UInt8(ascii: "\n"))
+    if output.count == start { output.append(UnsafeRawBufferPointer(nullMarker)) }
+    CSVText.endRow(from: start, dialect: dialect, in: output)
   }
 
   /// Validates the object and finds its members in the same walk.

@@ -119,7 +119,8 @@ public struct RecordForm {
   private static func append(
     _ row: UnsafeRawBufferPointer, _ from: CSVDialect, _ to: CSVDialect, _ output: OutputBuffer
   ) throws(NebulaError) {
-    defer { output.append(UInt8(ascii: "\n")) }
+    let start = output.count
+    defer { CSVText.endRow(from: start, dialect: to, in: output) }
     guard from != to else { return output.append(row) }
     var fields = CSVFields(row, dialect: from)
     let scratch = OutputBuffer(capacity: 256)

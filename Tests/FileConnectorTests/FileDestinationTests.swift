@@ -105,6 +105,20 @@ struct FileDestinationTests {
       try scratch.published() == "id;name;price;ok;extra\n1;\"a;b\";;TRUE;\"\"\n2;\"q\"\"q\";2;false;x\n")
   }
 
+  @Test("a CSV of one column keeps its empty rows, so that a reader counts them", arguments: ["", "NULL"])
+  func oneColumn(marker: String) async throws {
+    let options: Properties = ["format": "csv", "columns": "a", "null_text": marker]
+    try await commit([batch(["{\"a\":null}", "{\"a\":\"\"}", "{}", "{\"a\":1}"])], options)
+    let null = marker.isEmpty ? "\"\"" : marker
+    #expect(try scratch.published() == "a\n\(null)\n\"\"\n\(null)\n1\n")
+    let back = try await read(makeSource(testContext(scratch), ["path": scratch.output]))
+    #expect(back.records.count == 4 && back.rejected.isEmpty)
+    try FileManager.default.removeItem(atPath: scratch.output)
+    let single = RecordSchema(columns: [.init("")])
+    try await commit([batch(["", "x"], format: .csv, schema: single)], options)
+    #expect(try scratch.published() == "\"\"\n\"\"\nx\n")
+  }
+
   @Test("another header starts another file")
   func headers() async throws {
     let other = RecordSchema(columns: [.init("z")])
@@ -150,12 +164,37 @@ struct FileDestinationTests {
       ])
     #expect(
       try scratch.text(of: "\(scratch.output)/\(files[1])")
-        == #"{"document":{"_id":1,"v":[1]},"documentBefore":null,"updateDescription":null,"documentKey":{"_id":1},"operation":"snapshot","namespace":"d/b.c","eventTime":null,"sequence":"00000000000000ff00000001","eventId":"tok1:{\"_id\":1}"}"#
+        == #"{"document":{"_id":1,"v":[1]},"documentBefore":null,"updateDescription":null,"documentKey":{"_id":1},"operation":"snapshot","namespace":"d/b.c","eventTime":null,"sequence":"00000000000000ff00000001","eventId":"tok1/d/b.c/{\"_id\":1}"}"#
         + "\n")
     #expect(
       try scratch.text(of: "\(scratch.output)/\(files[0])")
         == #"{"document":null,"documentBefore":null,"updateDescription":{"updatedFields":{}},"documentKey":{"_id":2},"operation":"update","namespace":"..","eventTime":"2024-02-29T00:00:00.123Z","sequence":"ffffffffffffffff00000010","eventId":"tok2"}"#
         + "\n")
+  }
+
+  @Test("copied rows of two collections with the same key have ids of their own, whatever `json` says")
+  func copiedIDs() async throws {
+    let key: [UInt8] = [14, 0, 0, 0, 0x10, 0x5F, 0x69, 0x64, 0, 1, 0, 0, 0, 0]
+    let keyRange = ByteRange(2, 16)
+    var columns = ChangeColumns()
+    columns.operations = [.snapshot, .snapshot]
+    columns.namespaces = [0, 1]
+    columns.eventTimes = [0, 0]
+    columns.sequences = [ChangeSequence(clusterTime: 1, index: 0), ChangeSequence(clusterTime: 1, index: 0)]
+    columns.tokens = [ByteRange(0, 2), ByteRange(0, 2)]
+    columns.keys = [keyRange, keyRange]
+    columns.documents = [keyRange, keyRange]
+    columns.befores = [.absent, .absent]
+    columns.updates = [.absent, .absent]
+    let copied = RecordBatch(
+      bytes: SharedBytes(copying: [0x38, 0x32] + key), records: [keyRange, keyRange], format: .bson,
+      namespaces: [Namespace(database: "d", collection: "a"), Namespace(database: "d", collection: "b")],
+      changes: columns, position: nil)
+    try await commit([copied], ["json": "plain"])
+    let ids = try scratch.published().split(separator: "\n").map { line in
+      try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])["eventId"] as? String
+    }
+    #expect(ids == [#"82/d.a/{"_id":{"$numberInt":"1"}}"#, #"82/d.b/{"_id":{"$numberInt":"1"}}"#])
   }
 
   @Test("changes as CSV have the same columns")
@@ -218,7 +257,8 @@ struct FileDestinationTests {
     arguments: [
       ("partition", "../x"), ("partition", "/x"), ("partition", "a//b"), ("partition", "{nmespace}"),
       ("partition", "_manifest"),
-      ("partition", "a}"), ("delimiter", "ab"), ("compression_level", "99"), ("max_file_records", "0"),
+      ("partition", "a}"), ("delimiter", "ab"), ("delimiter", "\""), ("compression_level", "99"),
+      ("max_file_records", "0"),
       ("file_mode", "999"),
     ])
   func options(name: String, value: String) throws {

@@ -44,6 +44,42 @@ struct FileFollowTests {
     }
   }
 
+  @Test("what is added to a file after it was listed comes without waiting for the next change")
+  func addedWhileReading() async throws {
+    try scratch.write("a.jsonl", "1\n")
+    try scratch.write("b.jsonl", "2\n")
+    let source = try makeSource(testContext(scratch), ["path": scratch.input, "follow": "true"])
+    var stream = try await source.open(from: nil, through: nil)
+    try scratch.append("a.jsonl", "3\n")
+    var reading = Reading()
+    for _ in 0..<50 where reading.records.count < 3 { if let batch = try await stream.next() { reading.add(batch) } }
+    await source.close()
+    #expect(reading.records == ["1", "2", "3"])
+  }
+
+  @Test("a line may go on behind the end of a gzip member or zstd frame", arguments: [Codec.none, .gzip, .zstd])
+  func linesAcrossMembers(codec: Codec) async throws {
+    let clock = TestClock()
+    let long = String(repeating: "x", count: 5000)
+    let parts = [("a.jsonl", "1\n{\"a\":", "1}\n12", "34\n"), ("b.csv", "id,na", "me\n1,", "two\n")]
+    let tooLong = [("c.jsonl", "5\n\"\(long)", "\(long)", "\"\n6\n")]
+    for (name, first, _, _) in parts + tooLong {
+      try scratch.write(name + codec.fileExtension, compressed(first, codec))
+    }
+    clock.whileSleeping { [scratch] count in
+      for (name, _, second, third) in parts + tooLong where count == 2 || count == 4 {
+        guard let more = try? compressed(count == 2 ? second : third, codec) else { return }
+        try? scratch.append(name + codec.fileExtension, more)
+      }
+    }
+    let options: Properties = [
+      "path": scratch.input, "follow": "true", "max_line_bytes": "1000", "batch_bytes": "64",
+    ]
+    let got = try await batches(makeSource(testContext(scratch, clock: clock), options), until: 6)
+    #expect(got.records.sorted() == ["1", "1,two", "1234", "5", "6", "{\"a\":1}"])
+    #expect(got.rejected.map(\.error.code.rawValue) == ["file.line_too_long"])
+  }
+
   @Test("a renamed file is read to its end, then the new one of its name", arguments: ["a.jsonl", "*.jsonl*"])
   func rotation(pattern: String) async throws {
     let clock = TestClock()
@@ -62,6 +98,19 @@ struct FileFollowTests {
       let later = try await batches(makeSource(testContext(scratch), options), from: position, until: 4 - count)
       #expect(later.records == Array(got.records[count...]))
     }
+  }
+
+  @Test("the open last line of a compressed file counts once its name is another's")
+  func rotatedGzip() async throws {
+    let clock = TestClock()
+    let path = try scratch.write("a.jsonl.gz", compressed("1\n2", .gzip))
+    clock.whileSleeping { [scratch] count in
+      guard count == 2, let next = try? compressed("3\n", .gzip) else { return }
+      try? FileManager.default.moveItem(atPath: path, toPath: "\(path).1")
+      _ = try? scratch.write("a.jsonl.gz", next)
+    }
+    let source = try makeSource(testContext(scratch, clock: clock), ["path": path, "follow": "true"])
+    #expect(try await batches(source, until: 3).records == ["1", "2", "3"])
   }
 
   @Test("a file that gets shorter is an error")

@@ -168,6 +168,80 @@ struct FileSourceTests {
     }
   }
 
+  @Test("behind a re-read up to a position comes the rest")
+  func rereadAndRest() async throws {
+    let lines = (0..<40).map { "{\"n\":\($0)}" }
+    for name in ["a.jsonl", "b.jsonl.gz"] {
+      let text = lines.map { "\($0)\n" }.joined()
+      try scratch.write(name, Codec.detect(path: name) == .none ? Array(text.utf8) : compressed(text, .gzip))
+    }
+    let options: Properties = ["path": scratch.input, "batch_bytes": "64"]
+    let whole = try await read(makeSource(testContext(scratch), options))
+    #expect(whole.records == lines + lines)
+    for (_, position) in whole.marks {
+      let source = try makeSource(testContext(scratch), options)
+      var stream = try await source.open(from: nil, through: position)
+      var reading = Reading()
+      while let batch = try await stream.next() { reading.add(batch) }
+      await source.close()
+      #expect(reading.records == whole.records)
+      #expect(reading.marks.contains { $0.position == position })
+    }
+  }
+
+  @Test("a pipe, a device or a socket is no file: an error where it is named, passed over in a folder")
+  func notRegular() async throws {
+    let pipe = "\(scratch.input)/p.jsonl"
+    #expect(mkfifo(pipe, 0o600) == 0)
+    let held = open(pipe, O_RDWR | O_NONBLOCK)
+    defer { close(held) }
+    for path in ["/dev/null", pipe, "\(scratch.input)/*.jsonl"] {
+      let source = try makeSource(testContext(scratch), ["path": path, "format": "jsonl"])
+      let error = await #expect(throws: NebulaError.self) { try await read(source) }
+      #expect(error?.code.rawValue == "file.not_regular")
+      #expect(try await source.check().allSatisfy { $0.error == error })
+    }
+    try scratch.write("a.jsonl", "1\n")
+    #expect(try await read(makeSource(testContext(scratch), ["path": scratch.input])).records == ["1"])
+  }
+
+  @Test("links to other folders are followed; one that leads to a folder that is read anyway is an error")
+  func folderLinks() async throws {
+    let manager = FileManager.default
+    for folder in ["in/sub", "elsewhere"] {
+      try manager.createDirectory(atPath: "\(scratch.path)/\(folder)", withIntermediateDirectories: true)
+    }
+    try scratch.write("a.jsonl", "1\n")
+    try scratch.write("sub/b.jsonl", "2\n")
+    try scratch.write("../elsewhere/c.jsonl", "3\n")
+    try manager.createSymbolicLink(atPath: "\(scratch.input)/z", withDestinationPath: "../elsewhere")
+    let options: Properties = ["path": scratch.input]
+    #expect(try await read(makeSource(testContext(scratch), options)).records == ["1", "2", "3"])
+    for (link, target) in [("sub/back", ".."), ("beside", "sub"), ("sub/self", ".")] {
+      try manager.createSymbolicLink(atPath: "\(scratch.input)/\(link)", withDestinationPath: target)
+      let source = try makeSource(testContext(scratch), options)
+      let error = await #expect(throws: NebulaError.self) { try await read(source) }
+      #expect(error?.code.rawValue == "file.folder_twice")
+      #expect(error?.message.contains("\(scratch.input)/\(link)") == true)
+      try manager.removeItem(atPath: "\(scratch.input)/\(link)")
+    }
+  }
+
+  @Test(
+    "a declared column that the file lacks is an error",
+    arguments: [("true", "pirce", "price"), ("false", "column_3", "column_1")])
+  func unknownColumn(header: String, declared: String, meant: String) async throws {
+    let file = try scratch.write("a.csv", "id,price\n1,2.5\n")
+    var options: Properties = ["path": file, "header": header]
+    options["columns"] = .map(
+      [.init(name: declared, value: .scalar("number", at: .init(path: "columns")))], at: .init(path: "columns"))
+    let make = try #require(Connector.fileSource.makeSource)
+    let source = try make(options, testContext(scratch))
+    let error = await #expect(throws: NebulaError.self) { try await read(source) }
+    #expect(error?.code.rawValue == "file.unknown_column" && error?.exit == .configuration)
+    #expect(error?.message.contains(declared) == true && error?.remedy.contains("Did you mean '\(meant)'?") == true)
+  }
+
   @Test("a folder of many files makes no large position, and resumes from its journal")
   func manyFiles() async throws {
     for number in 0..<400 { try scratch.write("f\(1000 + number).jsonl", "\(number)\n") }
@@ -253,6 +327,17 @@ struct FileSourceTests {
       let error = await #expect(throws: NebulaError.self) { try await read(source, from: Position(bytes)) }
       #expect(error?.code.rawValue == "file.bad_position")
     }
+  }
+
+  @Test("a quote that is the delimiter of its file is refused", arguments: [",", "\\t", "tab"])
+  func quoteIsDelimiter(quote: String) throws {
+    var properties: Properties = ["path": "x"]
+    properties["quote"] = .scalar(quote, at: .init(path: "quote"))
+    let make = try #require(Connector.fileSource.makeSource)
+    let error = #expect(throws: NebulaError.self) { try make(properties, testContext(scratch)) }
+    #expect(error?.place?.path == "quote")
+    properties["delimiter"] = .scalar(";", at: .init(path: "delimiter"))
+    _ = try make(properties, testContext(scratch))
   }
 
   @Test(

@@ -28,10 +28,11 @@ final class Scratch: Sendable {
     try Data(bytes).write(to: URL(fileURLWithPath: file))
     return file
   }
-  func append(_ name: String, _ text: String) throws {
+  func append(_ name: String, _ text: String) throws { try append(name, Array(text.utf8)) }
+  func append(_ name: String, _ bytes: [UInt8]) throws {
     let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(input)/\(name)"))
     try handle.seekToEnd()
-    try handle.write(contentsOf: Data(text.utf8))
+    try handle.write(contentsOf: Data(bytes))
     try handle.close()
   }
 

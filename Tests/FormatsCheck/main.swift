@@ -105,7 +105,7 @@ func writeCSV(_ bytes: UnsafeRawBufferPointer, _ dialect: CSVDialect, _ output: 
     CSVText.appendField(field, dialect: dialect, to: output)
     at += 4 + length
   }
-  output.append("\r\n")
+  CSVText.endRow(from: 0, dialect: dialect, in: output, with: "\r\n")
 }
 
 func readLines(_ bytes: UnsafeRawBufferPointer, piece: Int, _ output: OutputBuffer) {

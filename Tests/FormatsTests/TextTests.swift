@@ -98,6 +98,36 @@ struct TextTests {
     #expect(output { csv.appendHeader(to: $0) }.text == "a,b,é\n")
   }
 
+  @Test func oneColumnHasNoBlankLines() throws {
+    for (marker, null) in [("", "\"\""), ("NULL", "NULL")] {
+      var csv = FlatJSONToCSV(columns: ["a"], nullMarker: marker)
+      func row(_ text: String) throws -> String {
+        try output { buffer in try Array(text).withUnsafeBytes { try csv.append($0, to: buffer) } }.text
+      }
+      #expect(try row(#"{"a":null}"#) == null + "\n")
+      #expect(try row(#"{"b":1}"#) == null + "\n")
+      #expect(try row(#"{"a":""}"#) == "\"\"\n")
+      #expect(try row(#"{"a":"x"}"#) == "x\n")
+    }
+    #expect(output { FlatJSONToCSV(columns: [""]).appendHeader(to: $0) }.text == "\"\"\n")
+  }
+
+  @Test func copiedRowIDs() throws {
+    func id(_ namespace: String, _ key: [UInt8], _ format: PayloadFormat) throws -> String {
+      try output { buffer in
+        try key.withUnsafeBytes { key in
+          try Array("82AB").withUnsafeBytes {
+            try CopiedRowID().append(token: $0, namespace: Array(namespace.utf8), key: key, format, to: buffer)
+          }
+        }
+      }.text
+    }
+    let number: [UInt8] = [14, 0, 0, 0, 0x10, 0x5F, 0x69, 0x64, 0, 1, 0, 0, 0, 0]
+    #expect(try id("shop.orders", number, .bson) == #"82AB/shop.orders/{"_id":{"$numberInt":"1"}}"#)
+    #expect(try id("shop.a/b", Array(#"{"_id":1}"#), .json) == #"82AB/shop.a/b/{"_id":1}"#)
+    #expect(throws: NebulaError.self) { try id("shop.orders", [1, 2], .bson) }
+  }
+
   @Test func jsonLines() throws {
     let buffer = OutputBuffer()
     var writer = JSONLineWriter(buffer)

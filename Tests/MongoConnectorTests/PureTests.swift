@@ -48,7 +48,9 @@ import Testing
   }
 
   @Test func resumableByLabelOrCode() {
-    for code: Int32 in [6, 7, 63, 89, 91, 133, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436, 43] {
+    for code: Int32 in [
+      6, 7, 63, 89, 91, 133, 134, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436, 43,
+    ] {
       #expect(server(code).isResumable, "\(code)")
       #expect(!server(code, "NonResumableChangeStreamError").isResumable || code == 0, "\(code)")
     }
@@ -266,6 +268,7 @@ import Testing
     let facts = ServerFacts()
     for (version, splits) in [
       ([7, 0, 0], true), ([6, 0, 9], true), ([6, 0, 8], false), ([5, 0, 30], false), ([8, 1], true), ([], false),
+      ([6, 1, 0], false), ([6, 3, 2], false), ([6, 3, 12], false), ([6], false),
     ] {
       #expect(Capabilities(version: version, facts).splits == splits, "\(version)")
     }
@@ -337,9 +340,19 @@ import Testing
   @Test func listedCollectionsKeepTheEndOfTheStreamVisible() throws {
     let stages = try options { ($0.database, $0.collections) = ("shop", ["a", "b"]) }.stages()
     let expected = try extendedJSON(
-      #"{"$match": {"$or": [{"ns.coll": {"$in": ["a", "b"]}}, {"operationType": {"$in": ["invalidate", "dropDatabase"]}}]}}"#
-    )
+      #"""
+      {"$match": {"$or": [{"ns.db": "shop", "ns.coll": {"$in": ["a", "b"]}},
+        {"to.db": "shop", "to.coll": {"$in": ["a", "b"]}},
+        {"operationType": {"$in": ["invalidate", "dropDatabase"]}}]}}
+      """#)
     #expect(stages == [expected])
+    let deployment = try options { $0.collections = ["x.a"] }.stages()
+    let wanted = try extendedJSON(
+      #"""
+      {"$match": {"$or": [{"ns.db": "x", "ns.coll": "a"}, {"to.db": "x", "to.coll": "a"},
+        {"operationType": {"$in": ["invalidate", "dropDatabase"]}}]}}
+      """#)
+    #expect(deployment == [wanted])
   }
 
   @Test func thePasswordIsNeverShown() throws {

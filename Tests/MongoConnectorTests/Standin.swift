@@ -71,6 +71,8 @@ final class Standin {
   func faults(_ rules: String...) throws { try run(#"{"sandboxFaults": [\#(rules.joined(separator: ","))]}"#) }
   /// Everything so far is gone from the oplog.
   func forget() throws { try run(#"{"sandboxSet": {"floor": -1}}"#) }
+  /// How often the first rule has struck.
+  var hits: Int64 { get throws { try run(#"{"sandboxStatus": 1}"#).with("faults", "0", "hits") { $0.integer } ?? 0 } }
   func status(_ name: StaticString) throws -> Int64? { try run(#"{"sandboxStatus": 1}"#).integer(name) }
 }
 

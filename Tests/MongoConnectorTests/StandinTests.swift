@@ -271,6 +271,25 @@ import Testing
     }
   }
 
+  /// Then an empty answer ends the cursor, with the invalidate's token.
+  @Test func aDropThatIsFilteredOutIsPassed() async throws {
+    let standin = try Standin()
+    defer { standin.stop() }
+    try standin.insert(0..<3)
+    var stream = try await source(standin) {
+      $0.start = .now
+      $0.pipeline = .scalar(#"[{"$match": {"operationType": "insert"}}]"#, at: .init(path: "pipeline"))
+    }.open(from: nil, through: nil)
+    _ = try await stream.next()
+    for round in 0..<3 {
+      try standin.run(#"{"drop": "orders"}"#)
+      try standin.insert(round * 10..<round * 10 + 2)
+      let pulled = try await pull(&stream) { $0.rows.count == 2 }
+      #expect(pulled.rows.map(\.key) == [0, 1].map { #"{"_id":\#(round * 10 + $0)}"# })
+      #expect(pulled.rows.allSatisfy { $0.operation == "insert" })
+    }
+  }
+
   // MARK: faults
 
   static let faults = [
@@ -288,6 +307,9 @@ import Testing
     #"{"command": "scanGetMore", "at": 2, "partial": true}"#,
     #"{"command": "scanGetMore", "at": 2, "kill_cursor": true}"#,
     #"{"command": "find", "at": 1, "close": "before"}"#,
+    #"{"command": "find", "at": 1, "code": 134, "times": 2}"#,
+    #"{"command": "scanGetMore", "at": 1, "code": 134}"#,
+    #"{"command": "changeStream", "at": 1, "code": 134}"#,
   ]
 
   @Test(arguments: faults) func nothingIsLostNorDoubledBy(fault: String) async throws {
@@ -352,6 +374,23 @@ import Testing
       source(standin, context(.untilCaughtUp, log: lines)) { $0.onPositionLost = .resnapshot }, from: start.position)
     #expect(pulled.isOver && pulled.rows.filter { $0.operation == "snapshot" }.count == 10)
     #expect(lines.all.contains { $0.contains("position is lost") })
+  }
+
+  @Test func aCopyThatOutlastsTheOplogIsNotBegunForEver() async throws {
+    let standin = try Standin()
+    defer { standin.stop() }
+    try standin.insert(0..<100)
+    try standin.faults(#"{"command": "streamGetMore", "times": -1, "code": 286, "delay_ms": 200}"#)
+    let lines = Lines()
+    let error = await #expect(throws: NebulaError.self) {
+      try await read(
+        source(standin, context(log: lines)) {
+          $0.onPositionLost = .resnapshot
+          $0.batchSize = 10
+        })
+    }
+    #expect(error?.code == "mongo.position_lost")
+    #expect(lines.all.count { $0.contains("position is lost") } == 3)
   }
 
   @Test func aLostPositionMayBeGivenUp() async throws {
@@ -482,12 +521,12 @@ import Testing
       if let document = batch.changes?.documents.first { sizes.append(document.count) }
     }
     #expect(sizes.count == 1 && sizes[0] > 15_900_000)
-    let again = try source(standin) { $0.start = .now }
+    let again = try source(standin, context(budget: 8 << 20)) { $0.start = .now }
     stream = try await again.open(from: nil, through: nil)
     _ = try await stream.next()
     try standin.update("1", #"{"$set": {"w": 1}}"#)
     let pulled = try await pull(&stream) { !$0.rows.isEmpty }
-    #expect(pulled.rows[0].document.utf8.count > 15_900_000)
+    #expect((pulled.rows.first?.document.utf8.count ?? 0) > 15_900_000)
     await again.close()
   }
 

@@ -116,8 +116,7 @@ def test_csv_written_is_read_by_python(delimiter):
         payloads = [b"".join(struct.pack("<I", len(f.encode())) + f.encode() for f in row) for row in rows]
         written = b"".join(answer for _, answer in run(payloads, "csv-write", ord(delimiter), ord('"')))
         read = list(csv.reader(io.StringIO(written.decode(), newline=""), delimiter=delimiter, strict=True))
-        # A row of one empty field is a blank line, which Python reads as no field.
-        assert read == [row if row != [""] else [] for row in rows]
+        assert read == rows
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -180,7 +179,7 @@ def test_flat_json_to_csv():
         objects.append(o)
     texts = [json.dumps(o, ensure_ascii=rng.random() < 0.5).encode() for o in objects]
     for o, text, (fine, answer) in zip(objects, texts, run(texts, "flat-csv", ",".join(names))):
-        (row,) = csv.reader(io.StringIO(answer.decode(), newline=""), strict=True) if answer != b"\n" else [[""]]
+        (row,) = csv.reader(io.StringIO(answer.decode(), newline=""), strict=True)
 
         def wanted(name):
             if name not in o:
@@ -192,6 +191,9 @@ def test_flat_json_to_csv():
         for name, got in zip(names, row):
             value = wanted(name)
             assert (got == value) if isinstance(value, str) else (json.loads(got) == value), (o, answer)
+    # One column: no row is a blank line, over which readers pass, and null is still not an empty text.
+    only = run([b"{}", b'{"a":null}', b'{"a":""}', b'{"b":1}'], "flat-csv", "a")
+    assert only == [(True, b"\\N\n"), (True, b"\\N\n"), (True, b'""\n'), (True, b"\\N\n")]
     bad = run([b"[1]", b'{"a":1', b'{"a":"\xff"}'], "flat-csv", "a")
     assert not any(fine for fine, _ in bad)
 

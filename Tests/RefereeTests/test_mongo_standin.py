@@ -416,6 +416,24 @@ def test_invalidate(client, db, how):
     assert kinds(after_drop.more()) == ["invalidate"] and after_drop.id == 0
 
 
+@pytest.mark.parametrize("match", [{"operationType": "insert"}, {"documentKey._id": {"$gte": 0}}])
+def test_an_invalidate_that_is_filtered_out_ends_the_stream_all_the_same(db, match):
+    db.c.insert_one({"_id": 0})
+    stream = Raw(db, "c", stages=[{"$match": match}])
+    db.c.insert_one({"_id": 1})
+    db.c.drop()
+    assert kinds(stream.more()) == ["insert"] and stream.id == 0
+    db.c.insert_one({"_id": 2})
+    quiet = Raw(db, "c", stages=[{"$match": match}])
+    db.c.drop()
+    assert quiet.more() == [] and quiet.id == 0
+    db.c.insert_one({"_id": 3})
+    for ended, left in ((stream, [2]), (quiet, [3])):
+        failure(260, lambda ended=ended: Raw(db, "c", {"resumeAfter": ended.token}))
+        again = Raw(db, "c", {"startAfter": ended.token}, [{"$match": match}])
+        assert [e["documentKey"]["_id"] for e in again.more()] == left
+
+
 def test_a_database_stream_outlives_a_collection(client, db):
     with db.watch(max_await_time_ms=100) as stream, client.watch(max_await_time_ms=100) as whole:
         db.c.insert_one({"_id": 1})
@@ -492,6 +510,17 @@ def test_match_after_the_change_stream(db, match, wanted):
         db.c.delete_one({"_id": 2})
         assert [e["documentKey"]["_id"] for e in take(stream, len(wanted))] == wanted
         assert stream.try_next() is None
+
+
+def test_a_rename_is_found_by_where_it_leads(db):
+    wanted = {"$or": [{"ns.coll": "kept"}, {"to.db": db.name, "to.coll": "kept"}]}
+    with db.watch([{"$match": wanted}], max_await_time_ms=100) as stream:
+        for name in ("one", "two"):
+            db[name].insert_one({"_id": name})
+        db.one.rename("other")
+        db.two.rename("kept")
+        db.kept.insert_one({"_id": 3})
+        assert [(e["operationType"], e["ns"]["coll"]) for e in take(stream, 2)] == [("rename", "two"), ("insert", "kept")]
 
 
 def test_project_keeps_the_token(db):

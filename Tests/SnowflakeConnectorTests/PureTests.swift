@@ -112,11 +112,14 @@ import Testing
     let key = Document().int32("_id", 1)
     batch.add(.snapshot, key: key.bytes, document: key.double("x", .nan).bytes, token: "82\"T0")
     batch.add(.delete, key: key.bytes, token: "8301", time: .min)
+    let other = Namespace(database: "shop", collection: "other")
+    batch.add(.snapshot, other, key: key.bytes, token: "82\"T0", time: .min)
     let encoder = LandingEncoder(json: .plain, limit: 1 << 20)
     #expect(
       try lines(encoder, batch.batch) == [
-        #"{"op":"snapshot","ns":"shop.orders","time":"2026-11-21T00:13:21.976","seq":"000000000000000700000000","id":"82\"T0/{\"_id\":{\"$numberInt\":\"1\"}}","key":{"_id":1},"document":{"_id":1,"x":"NaN"}}"#,
+        #"{"op":"snapshot","ns":"shop.orders","time":"2026-11-21T00:13:21.976","seq":"000000000000000700000000","id":"82\"T0/shop.orders/{\"_id\":{\"$numberInt\":\"1\"}}","key":{"_id":1},"document":{"_id":1,"x":"NaN"}}"#,
         #"{"op":"delete","ns":"shop.orders","seq":"000000000000000700000000","id":"8301","key":{"_id":1}}"#,
+        #"{"op":"snapshot","ns":"shop.other","seq":"000000000000000700000000","id":"82\"T0/shop.other/{\"_id\":{\"$numberInt\":\"1\"}}","key":{"_id":1}}"#,
       ])
   }
 

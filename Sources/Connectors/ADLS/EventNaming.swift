@@ -21,7 +21,7 @@ struct EventNaming: Sendable {
     let id = Self.id(changes.keys[index], batch.format, bytes)
     let token = changes.tokens[index]
     var identity = String(decoding: bytes[Int(token.start)..<Int(token.end)], as: UTF8.self)
-    if operation == .snapshot { identity += ":" + id }
+    if operation == .snapshot { identity += "/\(batch.namespace(of: index))/\(id)" }
     let digest = SHA256.hex(SHA256.digest(of: Array(identity.utf8)))
     let sequence = OutputBuffer(capacity: 64)
     sequence.append(changes.sequences[index])

@@ -12,10 +12,11 @@ final class ChangeForm {
   private let batch: RecordBatch
   private let changes: ChangeColumns
   private let json: BSONToJSON
+  private let copiedRow = CopiedRowID()
   private let dialect: CSVDialect
   private let nullText: [UInt8]
   private let isCSV: Bool
-  private let namespaces: [String]
+  private let namespaces: [[UInt8]]
   /// As JSON texts, made once a batch.
   private let quotedNamespaces: [[UInt8]]
   private let quotedOperations: [[UInt8]]
@@ -28,8 +29,8 @@ final class ChangeForm {
     dialect = options.dialect
     nullText = Array(options.nullText.utf8)
     isCSV = options.format == .csv
-    namespaces = batch.namespaces.map(\.description)
-    quotedNamespaces = namespaces.map(Self.quoted)
+    namespaces = batch.namespaces.map { Array($0.description.utf8) }
+    quotedNamespaces = batch.namespaces.map { Self.quoted($0.description) }
     quotedOperations = (Operation.known + changes.otherOperations).map(Self.quoted)
   }
 
@@ -100,7 +101,7 @@ final class ChangeForm {
     case 2: try appendSlice(changes.updates[index], bytes, to: scratch)
     case 3: try appendSlice(changes.keys[index], bytes, to: scratch)
     case 4: scratch.append(utf8: changes.name(of: changes.operations[index]))
-    case 5: scratch.append(utf8: namespaces[Int(changes.namespaces[index])])
+    case 5: scratch.append(namespaces[Int(changes.namespaces[index])])
     case 6: if changes.eventTimes[index] != .min { scratch.append(iso8601: changes.eventTimes[index]) }
     case 7: scratch.append(changes.sequences[index])
     default: try appendEventID(bytes, index)
@@ -122,11 +123,12 @@ final class ChangeForm {
     }
   }
 
-  /// The resume token; for a snapshot row T0's token, a colon and the document's key.
+  /// The resume token; for a copied row as `CopiedRowID` says.
   private func appendEventID(_ bytes: UnsafeRawBufferPointer, _ index: Int) throws(NebulaError) {
-    scratch.append(slice(changes.tokens[index], bytes))
-    guard changes.operations[index] == .snapshot else { return }
-    scratch.append(UInt8(ascii: ":"))
-    try appendSlice(changes.keys[index], bytes, to: scratch)
+    let token = slice(changes.tokens[index], bytes)
+    guard changes.operations[index] == .snapshot else { return scratch.append(token) }
+    try copiedRow.append(
+      token: token, namespace: namespaces[Int(changes.namespaces[index])], key: slice(changes.keys[index], bytes),
+      batch.format, to: scratch)
   }
 }

@@ -25,8 +25,6 @@ final class FileCursor {
   private var ends = ReadEnds()
   private var carry: [UInt8] = []
   private var hasStarted = false
-  /// True when compressed bytes ended in the middle: someone still writes them.
-  private var endsInsideFrame = false
   private(set) var isExhausted = false
 
   /// `path` is where the file lies now; the mark may know it by an older name.
@@ -58,6 +56,10 @@ final class FileCursor {
     isExhausted = false
   }
 
+  /// False when bytes behind the mark were given away (the open end of a line too long to be held, in a compressed file,
+  /// where nothing leads back): then only a new cursor can go on.
+  var isAtMark: Bool { bytes.offset == mark.offset + UInt64(carry.count) }
+
   func status() throws(NebulaError) -> FileStatus { try bytes.file.status() }
 
   /// The next whole records; nil at the limit.
@@ -81,8 +83,7 @@ final class FileCursor {
         if cutter.rejectLine(buffer.bytes, because: cutter.found.tooLong(options.maxLineBytes.bytes), ended: last) {
           break
         }
-        guard let cut = try skipLine(buffer, &cutter) else { break }
-        return cut
+        return try skipLine(buffer, &cutter)
       }
       if buffer.isFull { try await buffer.grow(atMost: options.maxLineBytes.bytes + 2) }
     }
@@ -119,17 +120,16 @@ final class FileCursor {
 
   /// A compressed file that someone still writes ends in the middle of a frame: it is read on when it has grown.
   private func readSome(_ spare: UnsafeMutableRawBufferPointer) throws(NebulaError) -> Int {
-    endsInsideFrame = false
     do { return try bytes.read(into: spare) } catch {
       guard error.code == .truncatedCompression, options.follow, !takesOpenEnd else { throw error }
-      endsInsideFrame = true
       return 0
     }
   }
 
   /// A line without end is a record when nothing stands behind it; if the file has grown, its rest is not read yet.
+  /// The end of a gzip member or zstd frame ends no line: the next one may go on in it.
   private func takesLastLine() throws(NebulaError) -> Bool {
-    guard takesOpenEnd || (bytes.isCompressed && !endsInsideFrame && stopAt == nil) else { return false }
+    guard takesOpenEnd else { return false }
     if stopAt != nil { return true }
     return try bytes.file.status().size <= bytes.limit
   }
@@ -213,7 +213,7 @@ extension FileCursor {
     guard !hasStarted else { return true }
     let probe = try DecodedFile(path, options.compression.codec(of: mark.path), limit: bytes.limit)
     let begin: FileStart?
-    do { begin = try FileStart.read(probe, format, options, isFinal: takesOpenEnd || bytes.isCompressed) } catch {
+    do { begin = try FileStart.read(probe, format, options, isFinal: takesOpenEnd) } catch {
       guard error.code == .truncatedCompression, options.follow, !takesOpenEnd else { throw error }
       return false
     }

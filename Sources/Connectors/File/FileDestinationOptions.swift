@@ -49,6 +49,7 @@ struct FileDestinationOptions: ConnectorOptions {
   func validate() throws(NebulaError) {
     guard !path.isEmpty, !path.utf8.contains(0) else { throw bad("path", path, "is no path") }
     guard CSVDelimiter(delimiter) != nil else { throw bad("delimiter", delimiter, "is not one ASCII byte") }
+    guard dialect.delimiter != dialect.quote else { throw bad("delimiter", delimiter, "is the quote as well") }
     if let level = compressionLevel, compression != .none, !compression.levels.contains(level) {
       throw bad("compression_level", "\(level)", "is out of range for \(compression.rawValue)")
     }

@@ -3,6 +3,8 @@ import NebulaCore
 
 extension NebulaError.Code {
   static let fileNotFound: Self = "file.not_found"
+  static let fileNotRegular: Self = "file.not_regular"
+  static let fileFolderTwice: Self = "file.folder_twice"
   static let fileNotPermitted: Self = "file.not_permitted"
   static let fileDiskFull: Self = "file.disk_full"
   static let fileIO: Self = "file.io"
@@ -14,6 +16,7 @@ extension NebulaError.Code {
   static let fileWrongWidth: Self = "file.wrong_width"
   static let fileBadHeader: Self = "file.bad_header"
   static let fileBadValue: Self = "file.bad_value"
+  static let fileUnknownColumn: Self = "file.unknown_column"
   static let fileUnknownKey: Self = "file.unknown_key"
   static let fileNotAnObject: Self = "file.not_an_object"
   static let fileNameTaken: Self = "file.name_taken"
@@ -24,6 +27,8 @@ extension NebulaError.Code {
 
 let sourceErrors: [ErrorSpecification] = [
   .init(.fileNotFound, "A file or folder does not exist.", remedy: "Check the path."),
+  .init(.fileNotRegular, "A path names a pipe, a device or a socket.", remedy: "Write its content into a file."),
+  .init(.fileFolderTwice, "A link leads to a folder that is read anyway.", remedy: "Remove the link."),
   .init(.fileNotPermitted, "A file or folder may not be read or written.", remedy: "Change its owner or mode."),
   .init(.fileIO, "The system could not read or write.", remedy: "Look at the disk; then start again: nothing is lost."),
   .init(
@@ -37,6 +42,7 @@ let sourceErrors: [ErrorSpecification] = [
   .init(.fileLineTooLong, "A line is longer than `max_line_bytes`.", remedy: "Raise `max_line_bytes`."),
   .init(.fileWrongWidth, "A row has more or fewer fields than the header.", remedy: "Mend the row."),
   .init(.fileBadHeader, "A CSV header can't be used.", remedy: "Give every column a name of its own."),
+  .init(.fileUnknownColumn, "A declared column is not in the file.", remedy: "Correct its name in `columns`."),
   .init(.fileBadValue, "A value does not fit its declared type.", remedy: "Mend the value, or declare text."),
 ]
 

@@ -11,6 +11,9 @@ struct FileTask {
   var stopAt: UInt64?
   var takesOpenEnd: Bool
   var origin = Origin.known
+  /// What the limit was taken from; nil when the file is not read as far as it went then. Only what is listed is known
+  /// to be read: the writer may have added more before the reader came to the limit.
+  var listed: FileStatus?
   /// Set for a file that was renamed while it was followed: what to do with its mark once it is read to its end.
   var renamed: Renamed?
 
@@ -86,7 +89,8 @@ struct FilePlanner {
   }
 
   private func task(_ file: ListedFile, _ mark: FileMark, _ format: FileFormat, _ final: Bool) -> FileTask {
-    FileTask(path: file.path, mark: mark, format: format, limit: file.status.size, takesOpenEnd: final)
+    FileTask(
+      path: file.path, mark: mark, format: format, limit: file.status.size, takesOpenEnd: final, listed: file.status)
   }
 
   /// A file without a mark: new, or one that was read under a name that it no longer has.
@@ -161,6 +165,7 @@ struct FilePlanner {
       let file = ListedFile(path: path, status: status)
       var task = task(file, start ?? FileMark(file), format, false)
       task.stopAt = end.offset
+      task.listed = nil
       task.takesOpenEnd = end.endsOpen
       tasks.append(task)
     }

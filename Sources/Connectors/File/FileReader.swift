@@ -112,7 +112,7 @@ actor FileReader {
     current = nil
     currentTask = nil
     try move(cursor.mark)
-    planner.saw(cursor.mark.path, try cursor.status())
+    if let listed = task?.listed { planner.saw(cursor.mark.path, listed) }
     if let task, let after = task.renamed {
       forget(cursor.mark.path)
       if case .listed(let path) = after {
@@ -126,6 +126,7 @@ actor FileReader {
   }
 
   private func park(_ cursor: FileCursor) {
+    guard cursor.isAtMark else { return }
     let path = cursor.mark.path
     if parked.updateValue(cursor, forKey: path) == nil { parkedOrder.append(path) }
     parkedOrder.removeAll { parked[$0] == nil }

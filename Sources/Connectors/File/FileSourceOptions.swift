@@ -41,7 +41,7 @@ struct FileSourceOptions: ConnectorOptions {
   static let fields: [Field<Self>] = [
     Field(
       "path", \.path, required: true, environment: ["NEBULA_SOURCE_PATH"], identity: true, example: "data/*.jsonl.gz",
-      "A file, a glob (* ? [a-z]) or a folder, which is read with its subfolders; names that start with . or _ are left out."
+      "A file, a glob (* ? [a-z]) or a folder, which is read with its subfolders; names that start with . or _ are left out. A pipe or device, or a link to a folder that is read anyway, is an error."
     ),
     Field("format", \.format, "How records are written; auto goes by the name: .jsonl .ndjson .json .csv .tsv."),
     Field("compression", \.compression, "How files are compressed; auto goes by the name: .gz .gzip .zst .zstd."),
@@ -52,9 +52,11 @@ struct FileSourceOptions: ConnectorOptions {
     Field("header", \.header, "CSV: true when the first row of each file names the columns; else they are column_1 …"),
     Field(
       "columns", \.columns, example: "{ id: integer, price: number, tags: json }",
-      "CSV: types of columns: text, integer, number, boolean, date, timestamp or json; a value that does not fit is rejected. Undeclared columns are text."
+      "CSV: types of columns: text, integer, number, boolean, date, timestamp or json; a value that does not fit is rejected. Undeclared columns are text; a declared one that a file lacks is an error."
     ),
-    Field("follow", \.follow, "True: goes on with lines and files that are added, until it is stopped."),
+    Field(
+      "follow", \.follow,
+      "True: goes on with lines and files that are added, until it is stopped; a last line waits for its line end."),
     Field(
       "poll_interval", \.pollInterval, range: .milliseconds(10) ... .seconds(3600),
       "With follow: how often to look for new data."),
@@ -70,8 +72,9 @@ struct FileSourceOptions: ConnectorOptions {
       throw bad("delimiter", delimiter, "is not one ASCII byte")
     }
     guard byte(quote) != nil else { throw bad("quote", quote, "is not one ASCII byte") }
-    guard delimiter.isEmpty || byte(delimiter) != byte(quote) else {
-      throw bad("delimiter", delimiter, "is the quote as well")
+    let delimiters = delimiter.isEmpty ? [Self.comma, Self.tab] : [byte(delimiter)]
+    guard !delimiters.contains(byte(quote)) else {
+      throw bad("quote", quote, "is the delimiter as well\(delimiter.isEmpty ? ", when that is not set" : "")")
     }
     for (name, type) in columns where RecordSchema.ColumnType(rawValue: type) == nil {
       let known = RecordSchema.ColumnType.allCases.map(\.rawValue).joined(separator: ", ")
@@ -85,6 +88,8 @@ struct FileSourceOptions: ConnectorOptions {
       at: .init(path: name), exit: .configuration)
   }
 
+  private static let comma = UInt8(ascii: ",")
+  private static let tab = UInt8(ascii: "\t")
   private func byte(_ text: String) -> UInt8? { CSVDelimiter(text)?.byte }
 
   /// The format of one file; nil when its name does not tell.
@@ -99,7 +104,7 @@ struct FileSourceOptions: ConnectorOptions {
 
   /// The dialect of one file.
   func dialect(of path: String) -> CSVDialect {
-    let fallback = FileName(path).format == "tsv" ? UInt8(ascii: "\t") : UInt8(ascii: ",")
+    let fallback = FileName(path).format == "tsv" ? Self.tab : Self.comma
     return CSVDialect(delimiter: byte(delimiter) ?? fallback, quote: byte(quote) ?? UInt8(ascii: "\""))
   }
 }

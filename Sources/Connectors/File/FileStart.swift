@@ -68,6 +68,7 @@ struct FileStart {
     } else {
       start.lines = 0
     }
+    try Self.checkDeclared(options.columns.keys.sorted(), names, path)
     let columns = names.map { name in
       RecordSchema.Column(name, options.columns[name].flatMap(RecordSchema.ColumnType.init) ?? .text)
     }
@@ -92,6 +93,16 @@ struct FileStart {
   private static func checkDistinct(_ names: [String], _ path: String) throws(NebulaError) {
     var seen: Set<String> = []
     for name in names where !seen.insert(name).inserted { throw badHeader("names the column '\(name)' twice", path) }
+  }
+
+  /// A misspelled name would leave its column text, unnoticed.
+  private static func checkDeclared(_ declared: [String], _ names: [String], _ path: String) throws(NebulaError) {
+    guard let unknown = declared.first(where: { !names.contains($0) }) else { return }
+    let hint = closest(to: unknown, among: names).map { "Did you mean '\($0)'? " } ?? ""
+    let shown = names.prefix(20).joined(separator: ", ") + (names.count > 20 ? ", …" : "")
+    throw NebulaError(
+      .fileUnknownColumn, "columns declares '\(unknown)', which \(path) does not have.",
+      remedy: "\(hint)The file has: \(shown).", at: .init(path: path, line: 1), exit: .configuration)
   }
 
   private static func badHeader(_ what: String, _ path: String) -> NebulaError {

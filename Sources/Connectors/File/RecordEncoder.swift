@@ -91,7 +91,7 @@ struct RecordEncoder: Sendable {
       var name = name
       name.withUTF8 { CSVText.appendField(UnsafeRawBufferPointer($0), dialect: options.dialect, to: output) }
     }
-    output.append(UInt8(ascii: "\n"))
+    CSVText.endRow(from: 0, dialect: options.dialect, in: output)
     return output.array
   }
 

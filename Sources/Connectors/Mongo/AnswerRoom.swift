@@ -37,6 +37,9 @@ struct AnswerRoom {
     return known
   }
 
+  /// No answer came: nobody is to wait for room that is not needed now.
+  mutating func letGo() { reserved = nil }
+
   /// The answer was empty: the room is free again.
   mutating func keepNothing() {
     reserved = nil

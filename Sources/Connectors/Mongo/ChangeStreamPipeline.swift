@@ -16,24 +16,32 @@ extension MongoOptions {
     return filter + own
   }
 
-  /// `invalidate` and `dropDatabase` name no collection, and are never filtered out: the stream's end must be seen.
+  /// What happens in a listed collection, and what is renamed to one. `invalidate` and `dropDatabase` name no
+  /// collection, and are never filtered out: the stream's end must be seen.
   private func collectionsFilter() -> [[UInt8]] {
     guard !collections.isEmpty else { return [] }
-    var choices: [[UInt8]] = []
-    if derivedScope == .database {
-      choices.append(BSONBuilder { $0.append("ns.coll") { $0.append("$in", strings: collections) } }.document)
-    } else {
-      for namespace in collections.map(Namespace.init(dotted:)) {
-        choices.append(
-          BSONBuilder {
-            $0.append("ns.db", namespace.database ?? "")
-            $0.append("ns.coll", namespace.collection)
-          }.document)
-      }
-    }
+    var choices = choices(in: "ns") + choices(in: "to")
     choices.append(
       BSONBuilder { $0.append("operationType") { $0.append("$in", strings: ["invalidate", "dropDatabase"]) } }.document)
     return [BSONBuilder { $0.append("$match") { $0.append("$or", array: choices) } }.document]
+  }
+
+  /// Conditions of which one holds where the event's `field` names a listed collection.
+  private func choices(in field: String) -> [[UInt8]] {
+    if derivedScope == .database {
+      return [
+        BSONBuilder {
+          $0.append("\(field).db", database)
+          $0.append("\(field).coll") { $0.append("$in", strings: collections) }
+        }.document
+      ]
+    }
+    return collections.map(Namespace.init(dotted:)).map { namespace in
+      BSONBuilder {
+        $0.append("\(field).db", namespace.database ?? "")
+        $0.append("\(field).coll", namespace.collection)
+      }.document
+    }
   }
 
   private func stages(fromJSON text: String) throws(NebulaError) -> [[UInt8]] {

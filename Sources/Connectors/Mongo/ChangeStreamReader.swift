@@ -6,8 +6,6 @@ struct ChangeStreamReader {
   private let settings: MongoSettings
   private let context: ConnectorContext
   private let handoff: Handoff
-  /// The cluster time at which a run that ends by itself ends.
-  private let end: UInt64?
   private var machine: StreamMachine
   private var events: EventReader
   private var client: MongoClient?
@@ -16,17 +14,17 @@ struct ChangeStreamReader {
   private var collection = ""
   /// The server's newest operation as of the answer before.
   private var newest: UInt64 = 0
-  private var isCaughtUp = false
+  /// All events up to this cluster time have been read.
+  private var settled: UInt64?
   private var room: AnswerRoom
 
   init(
     _ settings: MongoSettings, _ context: ConnectorContext, _ handoff: Handoff, from start: StreamStart,
-    _ sequence: SequenceState, until end: UInt64?
+    _ sequence: SequenceState
   ) {
     self.settings = settings
     self.context = context
     self.handoff = handoff
-    self.end = end
     room = AnswerRoom(context.budget, handoff)
     machine = StreamMachine(from: start, batchSize: settings.options.batchSize)
     events = EventReader(scope: settings.namespace, from: start, sequence: sequence)
@@ -52,6 +50,7 @@ struct ChangeStreamReader {
 
   private mutating func survive(_ failure: MongoFailure) -> ReaderEnd? {
     guard !handoff.isStopped else { return nil }
+    room.letGo()
     if failure.origin != .server { client?.forget() }
     cursor = 0
     let verdict = machine.failed(failure, random: context.random)
@@ -114,6 +113,7 @@ struct ChangeStreamReader {
     newest = reply.operationTime ?? newest
     let end = reply.postBatchResumeToken.map(StreamStart.token)
     let isClosed = reply.cursorID == 0
+    if isClosed { cursor = 0 }
     guard let list = reply.batch else {
       throw MongoFailure(origin: .reply, message: "the answer to getMore has no batch")
     }
@@ -122,45 +122,46 @@ struct ChangeStreamReader {
       if let end { events.settled(at: end) }
       let moved = events.last != machine.start
       machine.received(events: 0, through: events.last, isClosed: isClosed)
-      noticeEnd(isEmpty: true, before: before)
-      if moved || isCaughtUp { deliver(nil) }
+      let known = settled
+      settle(isEmpty: true, before: before)
+      if moved || settled != known { deliver(nil, settled) }
       return
     }
-    let size = reply.count + events.pendingBytes
-    guard
-      let reservation = context.budget.reserveBlocking(
-        size, for: .input, nap: { handoff.nap(.milliseconds(5)) }, isStopped: { handoff.isStopped })
-    else { return }
+    guard let reservation = room.keep(reply.count + events.pendingBytes) else { return }
     let (runs, count) = try events.read(reply.share(reservation), list, end: end, reservation)
     machine.received(events: count, through: events.last, isClosed: isClosed)
-    if isClosed { cursor = 0 }
-    noticeEnd(isEmpty: false, before: before)
-    for run in runs { deliver(run) }
+    settle(isEmpty: false, before: before)
+    // Of several runs only the last one has all of the answer before it.
+    for (index, run) in runs.enumerated() { deliver(run, index == runs.count - 1 ? settled : nil) }
   }
 
-  /// Looks whether the stream has come to its end. Only an empty answer to a question that was asked when the server
-  /// already knew of the end says that nothing before it is still to come; of several shards only the token does.
-  private mutating func noticeEnd(isEmpty: Bool, before: UInt64) {
-    guard let end, !isCaughtUp else { return }
-    if events.newestTime > end { isCaughtUp = true }
-    guard isEmpty else { return }
-    let isRouter = capabilities?.isRouter ?? false
-    isCaughtUp = isRouter ? (machine.start.timeHint ?? newest) >= end : before >= end
+  /// Notes how far everything has been read. After an event nothing of an earlier time comes. Only an empty answer to
+  /// a question that was asked when the server already knew of a time says that nothing up to it is still to come; of
+  /// several shards only the token does.
+  private mutating func settle(isEmpty: Bool, before: UInt64) {
+    var time = events.newestTime > 0 ? events.newestTime - 1 : nil
+    if isEmpty {
+      let isRouter = capabilities?.isRouter ?? false
+      time = isRouter ? machine.start.timeHint ?? newest : before
+    }
+    if let time { settled = max(settled ?? 0, time) }
   }
 
-  private func deliver(_ run: EventReader.Run?) {
+  private func deliver(_ run: EventReader.Run?, _ settled: UInt64? = nil) {
     _ = handoff.push(
       .stream(
         StreamDelivery(
           draft: run?.draft, through: run?.through ?? machine.start, sequence: run?.sequence ?? events.sequence,
-          newest: newest == 0 ? nil : newest, isCaughtUp: isCaughtUp)))
+          newest: newest == 0 ? nil : newest, settled: settled)))
   }
 
   /// Finds the event that is too large, rejects it and goes on after it.
   private mutating func skim() throws(MongoFailure) {
     let reply = try more(connected(), 1)
     guard let list = reply.batch, list.count > 5 else { return machine.skimmedNothing() }
-    let (runs, _) = try events.read(reply.share(nil), list, end: nil, nil)
+    // The server's own place: the event's may be what can't be read.
+    let end = reply.postBatchResumeToken.map(StreamStart.token)
+    let (runs, _) = try events.read(reply.share(nil), list, end: end, nil)
     machine.skimmed(through: events.last)
     for run in runs {
       var rejecting = run

@@ -1,11 +1,14 @@
 internal import CMongoc
 internal import NebulaCore
+internal import Synchronization
 
 /// A connection string that libmongoc has understood. Its text never leaves this type: it holds the password.
 struct ConnectionString: Sendable {
   private let text: String
   /// `host:port` of each seed, or the SRV name.
   let seeds: [String]
+  /// Shared by all copies.
+  let login = Login()
 
   init(_ text: String) throws(NebulaError) {
     self.text = text
@@ -63,6 +66,13 @@ struct ConnectionString: Sendable {
     }
     return seeds.sorted()
   }
+}
+
+/// Whether this process has used a connection string with success: user and password were right then.
+final class Login: Sendable {
+  private let succeeded = Atomic(false)
+  var hasSucceeded: Bool { succeeded.load(ordering: .relaxed) }
+  func succeed() { succeeded.store(true, ordering: .relaxed) }
 }
 
 /// The text in a C array of characters, which Swift sees as a tuple.

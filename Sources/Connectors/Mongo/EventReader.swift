@@ -56,17 +56,18 @@ struct EventReader {
         events += 1
         let range = ByteRange(
           UInt32(list.lowerBound + element.value.lowerBound), UInt32(list.lowerBound + element.value.upperBound))
-        let event = accept(range, into: &draft)
-        if let fragment = event?.fragment {
+        let (event, isGood) = accept(range, into: &draft)
+        if let fragment = event.fragment {
+          guard isGood else { continue }
           let part = bytes.base.slice(range)
           guard let whole = try assembler.add(part, number: fragment.number, of: fragment.total) else { continue }
           close(&draft, token, &runs)
           runs.append(assembled(whole, reservation))
           token = .absent
-        } else if let event {
+        } else {
           assembler.pass()
-          token = event.token.isEmpty ? token : event.token
-          add(event, range, to: &draft)
+          token = place(after: event, isGood, in: draft) ?? token
+          if isGood { add(event, range, to: &draft) }
         }
       }
     } catch let failure as MongoFailure {
@@ -96,25 +97,31 @@ struct EventReader {
     draft = Draft(draft.bytes)
   }
 
-  /// The event at `range`, or nil when it was rejected.
-  private func accept(_ range: ByteRange, into draft: inout Draft) -> ChangeEvent? {
+  /// The token of an event, also of a rejected one where it can be read: that is not to be met again.
+  private func place(after event: ChangeEvent, _ isGood: Bool, in draft: Draft) -> ByteRange? {
+    guard !event.token.isEmpty, isGood || BSON.validate(draft.bytes.base.slice(event.token)) == nil else { return nil }
+    return event.token
+  }
+
+  /// The event at `range`, and false when it was rejected.
+  private func accept(_ range: ByteRange, into draft: inout Draft) -> (ChangeEvent, isGood: Bool) {
     var event = ChangeEvent()
     let bytes = draft.bytes.base
+    let isReadable = (try? event.read(bytes, range)) != nil
+    // The whole event is looked at once it is together: a part of one can't be rejected.
+    if isReadable, event.fragment != nil { return (event, true) }
     if let problem = BSON.validate(bytes.slice(range)) {
-      try? event.read(bytes, range)
       draft.reject(range, problem.error(at: place(of: event, in: bytes)))
-      return nil
+      return (event, false)
     }
-    try? event.read(bytes, range)
-    guard event.fragment == nil else { return event }
     guard !event.token.isEmpty, !event.operation.isEmpty else {
       let error = NebulaError.mongo(
         .mongoUnknownEvent, "A change event has no \(event.token.isEmpty ? "token" : "operation").",
         at: place(of: event, in: bytes), disposition: .reject)
       draft.reject(range, error)
-      return nil
+      return (event, false)
     }
-    return event
+    return (event, true)
   }
 
   private func place(of event: ChangeEvent, in bytes: UnsafeRawBufferPointer) -> NebulaError.Place {
@@ -150,12 +157,9 @@ struct EventReader {
   private mutating func assembled(_ whole: [UInt8], _ reservation: MemoryBudget.Reservation?) -> Run {
     var draft = Draft(whole.withUnsafeBytes { SharedBytes(copying: $0) }.keeping(reservation))
     let range = ByteRange(0, UInt32(whole.count))
-    var token = ByteRange.absent
-    if let event = accept(range, into: &draft) {
-      token = event.token
-      add(event, range, to: &draft)
-    }
-    if !token.isEmpty { last = .token(Array(draft.bytes.base.slice(token))) }
+    let (event, isGood) = accept(range, into: &draft)
+    if let token = place(after: event, isGood, in: draft) { last = .token(Array(draft.bytes.base.slice(token))) }
+    if isGood { add(event, range, to: &draft) }
     return Run(draft: draft, through: last, sequence: sequence)
   }
 }

@@ -16,8 +16,8 @@ struct StreamDelivery: Sendable {
   var sequence: SequenceState
   /// The server's newest operation.
   var newest: UInt64?
-  /// The stream has come to the end that was fixed at the start.
-  var isCaughtUp = false
+  /// With this delivery all events up to this cluster time have been handed over.
+  var settled: UInt64?
 }
 
 /// Rows of one range.
@@ -57,6 +57,8 @@ struct Turns: Sendable {
 final class Handoff: @unchecked Sendable {  // everything below is guarded by `lock`
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let room = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  /// A clock that nobody sets: a step back of the wall clock would make every nap as much longer.
+  private static let clock = CLOCK_MONOTONIC
   private let depth: Int
   private var stream: [Delivery] = []
   private var copy: [Delivery] = []
@@ -71,7 +73,11 @@ final class Handoff: @unchecked Sendable {  // everything below is guarded by `l
   init(depth: Int) {
     self.depth = depth
     pthread_mutex_init(lock, nil)
-    pthread_cond_init(room, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, Self.clock)
+    pthread_cond_init(room, &attributes)
+    pthread_condattr_destroy(&attributes)
   }
   deinit {
     pthread_cond_destroy(room)
@@ -119,14 +125,20 @@ final class Handoff: @unchecked Sendable {  // everything below is guarded by `l
 
   /// Waits for a while, or until the readers are to end.
   func nap(_ duration: Duration) {
-    var until = timespec()
-    clock_gettime(CLOCK_REALTIME, &until)
-    let nanoseconds = Int(until.tv_nsec) + Int(duration.components.attoseconds / 1_000_000_000)
-    until.tv_sec += Int(duration.components.seconds) + nanoseconds / 1_000_000_000
-    until.tv_nsec = nanoseconds % 1_000_000_000
+    var until = Self.time(after: duration)
     locked {
       while !isClosed, pthread_cond_timedwait(room, lock, &until) == 0 {}
     }
+  }
+
+  /// The time on the naps' clock.
+  static func time(after duration: Duration) -> timespec {
+    var time = timespec()
+    clock_gettime(clock, &time)
+    let nanoseconds = Int(time.tv_nsec) + Int(duration.components.attoseconds / 1_000_000_000)
+    time.tv_sec += Int(duration.components.seconds) + nanoseconds / 1_000_000_000
+    time.tv_nsec = nanoseconds % 1_000_000_000
+    return time
   }
 
   func started() { locked { running += 1 } }

@@ -83,6 +83,7 @@ final class MongoClient {
       client, database, document, document.count, server, session, &buffer, &length, &problem)
     let reply = Reply(buffer, count: length)
     guard succeeded else { throw MongoFailure(problem, reply: reply, connection) }
+    connection.login.succeed()
     return reply
   }
 

@@ -9,6 +9,7 @@ extension NebulaError.Code {
   static let mongoTooOld: Self = "mongo.server_too_old"
   static let mongoPositionLost: Self = "mongo.position_lost"
   static let mongoPositionUnreadable: Self = "mongo.position_unreadable"
+  static let mongoRenamed: Self = "mongo.renamed_while_copied"
   static let mongoOtherCluster: Self = "mongo.other_cluster"
   static let mongoInterrupted: Self = "mongo.interrupted"
   static let mongoCommand: Self = "mongo.command_failed"
@@ -46,6 +47,9 @@ let mongoErrors: [ErrorSpecification] = [
     .mongoOtherCluster, "The stored position belongs to another cluster.",
     remedy: "Point uri to the cluster of before, or run `nebula-swift state reset`."),
   .init(
+    .mongoRenamed, "A collection was renamed before it was copied whole.",
+    remedy: "Run `nebula-swift state reset` to copy everything again, and rename collections before or after that."),
+  .init(
     .mongoInterrupted, "The connection broke, and trying again a few times did not help.",
     remedy: "It is tried again from the stored position; see whether the cluster has a primary."),
   .init(.mongoCommand, "The server refused a command.", remedy: "See the server's message."),
@@ -64,6 +68,10 @@ extension MongoFailure {
     switch origin {
     case .authentication:
       return make(.mongoAuthentication, "The login at \(connection.shown) failed: \(message)", exit: .environment)
+    case .relogin:
+      return make(
+        .mongoAuthentication, "The login at \(connection.shown) failed, though it has succeeded before: \(message)",
+        .reconnect, exit: .environment)
     case _ where isCertificate:
       return make(
         .mongoCertificate, "The certificate of \(connection.shown) is refused: \(message)", exit: .environment)

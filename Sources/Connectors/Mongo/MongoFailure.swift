@@ -10,6 +10,9 @@ struct MongoFailure: Error, Sendable, Hashable {
     case network
     /// User or password were refused.
     case authentication
+    /// The login failed although it has succeeded before. The driver says so of a connection that breaks during a
+    /// login too, as one to a server that is going down does.
+    case relogin
     /// The server answered with an error.
     case server
     /// The server's answer makes no sense.
@@ -22,9 +25,9 @@ struct MongoFailure: Error, Sendable, Hashable {
   var labels: Set<String> = []
 
   /// From before labels (wire version < 9), and kept for servers and proxies that drop labels: trying again from a
-  /// token can't lose anything.
+  /// token can't lose anything. 134, ReadConcernMajorityNotAvailableYet, comes from a server that has just started.
   static let resumableCodes: Set<Int32> = [
-    6, 7, 63, 89, 91, 133, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436,
+    6, 7, 63, 89, 91, 133, 134, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436,
   ]
   /// ChangeStreamHistoryLost, ChangeStreamFatalError, InvalidResumeToken.
   static let positionCodes: Set<Int32> = [286, 280, 260]
@@ -38,7 +41,7 @@ struct MongoFailure: Error, Sendable, Hashable {
   /// True when the same read may be tried again from the same token.
   var isResumable: Bool {
     switch origin {
-    case .network, .reply: true
+    case .network, .reply, .relogin: true
     case .selection: !isCertificate
     case .authentication: false
     case .server:
@@ -65,7 +68,7 @@ extension MongoFailure {
       || (fromServer && code == 18)
     origin =
       isLogin
-      ? .authentication
+      ? connection.login.hasSucceeded ? .relogin : .authentication
       : fromServer ? .server : error.domain == MONGOC_ERROR_SERVER_SELECTION.rawValue ? .selection : .network
     self.code = fromServer ? code : 0
     message = connection.redacted(error.text)

@@ -20,6 +20,8 @@ struct SnapshotRange: Sendable, Hashable {
   var upper: [UInt8]?
   /// The last key that was delivered.
   var cursor: [UInt8]?
+  /// The server's newest operation when the range was read to its end; nil before.
+  var end: UInt64?
 }
 
 /// Which cluster a position belongs to.
@@ -45,7 +47,7 @@ struct MongoPosition: Sendable, Hashable {
   var t0: StreamStart
   /// The sequence of copied rows.
   var snapshot: ChangeSequence
-  /// Ranges by number; one that is done is gone. Bounds were fixed once.
+  /// Ranges by number; one that is whole is gone. Bounds were fixed once.
   var ranges: [Int32: SnapshotRange] = [:]
   /// The stream, right after the last event delivered.
   var stream: StreamStart
@@ -79,6 +81,7 @@ extension MongoPosition {
       if let lower = range.lower { $0.append("lower", document: lower) }
       if let upper = range.upper { $0.append("upper", document: upper) }
       if let cursor = range.cursor { $0.append("cursor", document: cursor) }
+      if let end = range.end { $0.append("end", timestamp: end) }
     }.document
   }
 
@@ -125,9 +128,11 @@ extension SnapshotRange {
       let collection = BSON.find("coll", in: bytes)?.stringText
     else { return nil }
     func key(_ name: StaticString) -> [UInt8]? { BSON.find(name, in: bytes)?.subdocument.map { Array($0) } }
-    let namespace = Namespace(database: database, collection: collection)
     return (
-      number, SnapshotRange(namespace: namespace, lower: key("lower"), upper: key("upper"), cursor: key("cursor"))
+      number,
+      SnapshotRange(
+        namespace: Namespace(database: database, collection: collection), lower: key("lower"), upper: key("upper"),
+        cursor: key("cursor"), end: BSON.find("end", in: bytes)?.timestamp)
     )
   }
 }

@@ -7,10 +7,12 @@ struct MongoRecordStream: RecordStream {
   private var position: MongoPosition
   private var lag = RecordBatch.Lag()
   private var isFirst = true
-  private var isCaughtUp = false
+  /// All events up to this cluster time have been delivered.
+  private var settled: UInt64?
   private var isOver = false
   /// Crash points that the next call passes: what they speak of has been handed over by then.
   private var passing: [StaticString] = []
+  /// How often the position was lost since everything was copied.
   private var restarts = 0
 
   init(_ core: MongoSource.Core, _ opening: Opening) {
@@ -29,14 +31,17 @@ struct MongoRecordStream: RecordStream {
       isFirst = false
       return .idle(at: position.encoded(), lag: lag)
     }
-    if core.context.mode == .untilCaughtUp, isCaughtUp, position.isCopied {
+    if core.isCaughtUp(settled), position.isCopied {
       isOver = true
       session.handoff.close()
       return nil
     }
     do {
-      return batch(try await session.handoff.next(within: .seconds(1), core.context.clock))
+      return try batch(try await session.handoff.next(within: .seconds(1), core.context.clock))
     } catch ReaderEnd.failed(let error) {
+      session.handoff.close()
+      throw error
+    } catch let error as NebulaError {
       session.handoff.close()
       throw error
     } catch ReaderEnd.lost(let error) {
@@ -46,28 +51,36 @@ struct MongoRecordStream: RecordStream {
     }
   }
 
-  private mutating func batch(_ delivery: Delivery?) -> RecordBatch {
+  private mutating func batch(_ delivery: Delivery?) throws(NebulaError) -> RecordBatch {
     switch delivery {
     case nil: return .idle(at: position.encoded(), lag: lag)
     case .stream(let events):
+      if let renamed = events.draft.flatMap(position.cutShort) { throw .renamed(renamed) }
       position.stream = events.through
       position.sequence = events.sequence
-      isCaughtUp = isCaughtUp || events.isCaughtUp
+      // A copy that never ends because the oplog is too small is no progress.
+      if position.isCopied { restarts = 0 }
+      if let time = events.settled { settled = max(settled ?? 0, time) }
+      release()
       return batch(events.draft, events.newest)
     case .rows(let rows):
       if let key = rows.lastKey { position.ranges[rows.range]?.cursor = key }
-      if rows.isDone { position.ranges[rows.range] = nil }
+      if rows.isDone { position.ranges[rows.range]?.end = rows.newest ?? 0 }
       if rows.draft != nil { passing.append("mid-snapshot") }
-      if position.isCopied {
-        passing.append("snapshot-handoff")
-        core.context.log.info("mongo: everything is copied; following the change stream")
-      }
+      release()
       return batch(rows.draft, rows.newest)
     }
   }
 
+  private mutating func release() {
+    guard !position.isCopied, let settled else { return }
+    position.release(settled)
+    guard position.isCopied else { return }
+    passing.append("snapshot-handoff")
+    core.context.log.info("mongo: everything is copied; following the change stream")
+  }
+
   private mutating func batch(_ draft: Draft?, _ newest: UInt64?) -> RecordBatch {
-    restarts = 0
     if let newest { lag.newest = max(lag.newest ?? 0, Int64(newest >> 32) * 1000) }
     let position = position.encoded()
     return draft?.batch(at: position, lag: lag) ?? .idle(at: position, lag: lag)
@@ -92,7 +105,7 @@ struct MongoRecordStream: RecordStream {
     position.ranges.merge(unfinished) { new, _ in new }
     session = core.start(position)
     isFirst = true
-    isCaughtUp = false
+    settled = nil
   }
 }
 

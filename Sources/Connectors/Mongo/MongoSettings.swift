@@ -76,7 +76,9 @@ struct Capabilities: Sendable, Hashable {
 
   init(version: [Int], _ facts: ServerFacts) {
     let major = version.first ?? 0
-    splits = major >= 7 || (major == 6 && (version[1...].first ?? 0, version.dropFirst(2).first ?? 0) >= (0, 9))
+    let (minor, patch) = (version.dropFirst().first ?? 0, version.dropFirst(2).first ?? 0)
+    // The rapid releases 6.1 to 6.3 came before it.
+    splits = major >= 7 || (major == 6 && minor == 0 && patch >= 9)
     startsAfter = facts.wireVersion >= 8
     isRouter = facts.isRouter
   }

@@ -69,18 +69,23 @@ extension MongoSource.Core {
     return opening
   }
 
+  /// True when a run that ends by itself has come to its end: the cluster time that was fixed at its start.
+  func isCaughtUp(_ settled: UInt64?) -> Bool {
+    guard let settled, let end = state.end.withLock({ $0 }) else { return false }
+    return settled >= end
+  }
+
   /// Starts a thread for the stream, and some for what is still to be copied.
   func start(_ position: MongoPosition) -> ReadingSession {
     let handoff = Handoff(depth: 4)
-    let (settings, context, end) = (settings, context, state.end.withLock { $0 })
+    let (settings, context) = (settings, context)
     run(handoff) {
-      var reader = ChangeStreamReader(
-        settings, context, handoff, from: position.stream, position.sequence, until: end)
+      var reader = ChangeStreamReader(settings, context, handoff, from: position.stream, position.sequence)
       reader.run()
     }
     let queue = RangeQueue(position.ranges)
     let stamp = SnapshotStamp(token: position.t0.tokenText, sequence: position.snapshot)
-    for _ in 0..<min(position.ranges.count, settings.options.snapshotReaders) {
+    for _ in 0..<min(queue.count, settings.options.snapshotReaders) {
       run(handoff) {
         var reader = SnapshotReader(settings, context, handoff, queue, stamp)
         reader.run()

@@ -6,8 +6,10 @@ internal import Synchronization
 final class RangeQueue: Sendable {
   private let ranges: Mutex<[(Int32, SnapshotRange)]>
   init(_ ranges: [Int32: SnapshotRange]) {
-    self.ranges = Mutex(ranges.sorted { $0.key > $1.key }.map { ($0.key, $0.value) })
+    let open = ranges.filter { $0.value.end == nil }
+    self.ranges = Mutex(open.sorted { $0.key > $1.key }.map { ($0.key, $0.value) })
   }
+  var count: Int { ranges.withLock { $0.count } }
   func next() -> (Int32, SnapshotRange)? { ranges.withLock { $0.popLast() } }
 }
 
@@ -55,9 +57,11 @@ struct SnapshotReader {
 
   private mutating func survive(_ failure: MongoFailure, _ range: SnapshotRange) -> ReaderEnd? {
     guard !handoff.isStopped else { return nil }
+    room.letGo()
     if failure.origin != .server { client?.forget() }
     let error = failure.error("copy \(range.namespace)", settings.connection)
-    // Cursors die with their server's memory of them, with a dropped or rebuilt index, and with the collection.
+    // Cursors die with their server's memory of them, with a dropped or rebuilt index, and with the collection (whether
+    // that was a drop or a rename is found out at the merge point).
     let isCursorLost = failure.origin == .server && [43, 175, 237].contains(failure.code)
     guard failure.isResumable || isCursorLost, let wait = patience.failed(random: context.random) else {
       return .failed(error)

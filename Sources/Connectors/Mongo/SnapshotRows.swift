@@ -15,8 +15,10 @@ struct SnapshotStamp: Sendable {
 struct SnapshotRows {
   private var rows: [(document: Range<Int>, id: Range<Int>)] = []
   private var bad: [(document: Range<Int>, problem: BSONProblem)] = []
+  /// Where the last readable `_id` stands, of whichever document.
+  private var last: Range<Int>?
 
-  /// Finds the documents in the array at `list`. A document whose `_id` is `known` was delivered before.
+  /// Finds the documents in the array at `list`. A document whose `_id` is `known` was delivered, or rejected, before.
   init(_ bytes: UnsafeRawBufferPointer, _ list: Range<Int>, known: [UInt8]?) throws(MongoFailure) {
     do {
       var reader = try BSONReader(UnsafeRawBufferPointer(rebasing: bytes[list]))
@@ -30,18 +32,22 @@ struct SnapshotRows {
   }
 
   private mutating func take(_ bytes: UnsafeRawBufferPointer, _ document: Range<Int>, _ known: [UInt8]?) {
-    if let problem = BSON.validate(bytes) {
-      bad.append((document, problem))
-    } else if let id = BSON.find("_id", in: bytes) {
-      let range = id.name.lowerBound - 1..<id.value.upperBound
-      if let known, rows.isEmpty, known.dropFirst(4).dropLast().elementsEqual(bytes[range]) { return }
-      rows.append((document, document.lowerBound + range.lowerBound..<document.lowerBound + range.upperBound))
+    var problem = BSON.validate(bytes)
+    let id = BSON.find("_id", in: bytes).map { $0.name.lowerBound - 1..<$0.value.upperBound }
+    if let id, problem == nil || Self.key(bytes[id]).withUnsafeBytes({ BSON.validate($0) }) == nil {
+      if let known, last == nil, known.dropFirst(4).dropLast().elementsEqual(bytes[id]) { return }
+      last = document.lowerBound + id.lowerBound..<document.lowerBound + id.upperBound
     } else {
-      bad.append((document, BSONProblem(offset: 0, reason: "a stored document without _id")))
+      problem = problem ?? BSONProblem(offset: 0, reason: "a stored document without _id")
+    }
+    if let problem {
+      bad.append((document, problem))
+    } else if let last {
+      rows.append((document, last))
     }
   }
 
-  /// The batch, and the last key in it.
+  /// The batch, and the last key in it: that of a rejected document too, so that it is not met again.
   func draft(
     _ buffer: OwnedBuffer, of namespace: Namespace, _ stamp: SnapshotStamp, _ reservation: MemoryBudget.Reservation?
   ) -> (draft: Draft, lastKey: [UInt8]?) {
@@ -66,8 +72,13 @@ struct SnapshotRows {
         ByteRange(UInt32(document.lowerBound), UInt32(document.upperBound)),
         problem.error(at: .init(path: namespace.description)))
     }
-    let lastKey = columns.changes.keys.last.map { Array(columns.bytes.base.slice($0)) }
+    let lastKey = last.map { Self.key(columns.bytes.base[$0]) }
     return (columns, lastKey)
+  }
+
+  /// The document `{_id: …}`.
+  private static func key(_ id: Slice<UnsafeRawBufferPointer>) -> [UInt8] {
+    BSONBuilder { $0.append(raw: id) }.document
   }
 
   /// Writes the document `{_id: …}`; returns where it ends.

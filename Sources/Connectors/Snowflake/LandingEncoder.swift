@@ -5,11 +5,13 @@ internal import NebulaFormats
 final class LandingEncoder: RowEncoder {
   let rows = OutputBuffer(capacity: 320 << 10)
   private let documents: BSONToJSON
-  private let canonical = BSONToJSON(.canonical)
+  private let copiedRow = CopiedRowID()
   private let limit: Int
   private let scratch = OutputBuffer(capacity: 512)
   /// `{"op":"insert","ns":"shop.orders"` of each pair that was met in this batch.
   private var heads: [UInt64: [UInt8]] = [:]
+  /// The batch's namespaces as text.
+  private var namespaces: [[UInt8]] = []
 
   init(json: DocumentJSON, limit: Int) {
     documents = BSONToJSON(BSONJSONMode(json))
@@ -18,6 +20,7 @@ final class LandingEncoder: RowEncoder {
 
   func start(_ batch: RecordBatch) throws(NebulaError) {
     heads.removeAll(keepingCapacity: true)
+    namespaces = batch.namespaces.map { Array($0.description.utf8) }
     guard batch.format != .csv else {
       throw NebulaError(
         .formatMismatch, "Changes came as CSV, which the landing table can't take.", remedy: "Report the defect.")
@@ -58,7 +61,13 @@ final class LandingEncoder: RowEncoder {
     time(changes.eventTimes[index])
     sequence(changes.sequences[index])
     let key = changes.keys[index].slice(of: bytes)
-    try identity(operation, changes.tokens[index].slice(of: bytes), key, batch.format)
+    let token = changes.tokens[index].slice(of: bytes)
+    if operation == .snapshot {
+      try copiedID(token, namespaces[Int(changes.namespaces[index])], key, batch.format)
+    } else if !token.isEmpty {
+      rows.append(",\"id\":")
+      JSONText.appendString(token, to: rows)
+    }
     try value(",\"key\":", key, batch.format)
     try value(",\"document\":", changes.documents[index].slice(of: bytes), batch.format)
     try value(",\"before\":", changes.befores[index].slice(of: bytes), batch.format)
@@ -106,17 +115,12 @@ final class LandingEncoder: RowEncoder {
     return digit < 10 ? 48 &+ digit : 87 &+ digit
   }
 
-  /// The token; for a copied document the token at the copy's start, and its key.
-  private func identity(
-    _ operation: Operation, _ token: UnsafeRawBufferPointer, _ key: UnsafeRawBufferPointer, _ format: PayloadFormat
+  private func copiedID(
+    _ token: UnsafeRawBufferPointer, _ namespace: [UInt8], _ key: UnsafeRawBufferPointer, _ format: PayloadFormat
   ) throws(NebulaError) {
-    guard !token.isEmpty || operation == .snapshot else { return }
-    rows.append(",\"id\":")
-    guard operation == .snapshot else { return JSONText.appendString(token, to: rows) }
     scratch.removeAll(keepingCapacity: true)
-    scratch.append(token)
-    scratch.append("/")
-    if format == .bson, !key.isEmpty { try canonical.append(document: key, to: scratch) } else { scratch.append(key) }
+    try copiedRow.append(token: token, namespace: namespace, key: key, format, to: scratch)
+    rows.append(",\"id\":")
     scratch.withBytes { JSONText.appendString($0, to: rows) }
   }
 
