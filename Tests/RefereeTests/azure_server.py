@@ -1,0 +1,19 @@
+"""The Azure stand-in as a child of a test: its first line says, in JSON, where it listens; it ends when stdin does."""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "Sandbox.azure", "--data", folder + "/data", "--filesystem", "raw"], cwd=ROOT,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        words = process.stdout.readline().split(" ", 3)
+        print(json.dumps({"port": json.loads(words[3])["azure"], "url": words[2]}), flush=True)
+        sys.stdin.read()
+        process.terminate()
+        process.wait(20)
