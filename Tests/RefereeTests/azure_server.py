@@ -13,7 +13,8 @@ if __name__ == "__main__":
             [sys.executable, "-m", "Sandbox.azure", "--data", folder + "/data", "--filesystem", "raw"], cwd=ROOT,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         words = process.stdout.readline().split(" ", 3)
-        print(json.dumps({"port": json.loads(words[3])["azure"], "url": words[2]}), flush=True)
+        ports = json.loads(words[3])
+        print(json.dumps({**ports, "port": ports["azure"], "url": words[2]}), flush=True)
         sys.stdin.read()
         process.terminate()
         process.wait(20)

@@ -34,6 +34,13 @@ public struct AzureLakeLocation: Sendable, Hashable {
     sas = address.query.isEmpty ? nil : AzureSAS(address.query)
   }
 
+  /// For tests that keep the two services apart.
+  init(dfsEndPoint: String, blobEndPoint: String, account: String, fileSystem: String) {
+    (self.dfsEndPoint, self.blobEndPoint, self.account) = (dfsEndPoint, blobEndPoint, account)
+    self.fileSystem = fileSystem
+    sas = nil
+  }
+
   /// `$web` and `$root` are containers too.
   private static func isName(_ name: String) -> Bool {
     if name == "$root" || name == "$web" { return true }

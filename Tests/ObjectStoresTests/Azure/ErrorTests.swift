@@ -23,10 +23,15 @@ extension AzureTests {
       #expect(try await server.seen().count == 1)
       return error
     }
-    static let failed = #"""
-      {"error":{"code":"AuthenticationFailed","message":"Server failed to authenticate the request. Make sure the value of
-      RequestId:x\nTime:y","detail":{"AuthenticationErrorDetail":"SECRET string to sign"}}}
-      """#.replacingOccurrences(of: "\n      ", with: "\\n")
+    static let failed = JSONValue.object([
+      .init(
+        "error",
+        [
+          "code": "AuthenticationFailed",
+          "message": "Server failed to authenticate the request. Make sure of it.\nRequestId:x\nTime:y",
+          "detail": ["AuthenticationErrorDetail": "SECRET string to sign"],
+        ])
+    ]).text
 
     @Test func wrongKey() async throws {
       let error = try await error(403, "AuthenticationFailed", body: Self.failed)

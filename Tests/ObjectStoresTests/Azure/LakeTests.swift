@@ -67,7 +67,11 @@ final class Lake: Sendable {
     settings.authorityHost = server.url("")
     settings.podIdentityHost = server.url("")
     change(&settings)
-    let location = try AzureLakeLocation(accountURL: server.told["url"]?.string ?? "", fileSystem: fileSystem)
+    // each service at its own port, which refuses what belongs to the other
+    let location = AzureLakeLocation(
+      dfsEndPoint: "http://127.0.0.1:\(server.port("dfs"))/devstoreaccount1",
+      blobEndPoint: "http://127.0.0.1:\(server.port("blob"))/devstoreaccount1", account: "devstoreaccount1",
+      fileSystem: fileSystem)
     return AzureDataLakeStore(
       location, credential: try AzureCredential(settings, for: location, context: context), context: context)
   }
@@ -436,6 +440,20 @@ extension AzureTests {
       #expect(
         skewed.code == .credentialsClockSkew && skewed.remedy.contains("60 minutes behind")
           || skewed.remedy.contains("59 minutes behind"))
+    }
+
+    /// One address for both services, as the endpoint override has it.
+    @Test func oneAddressForBoth() async throws {
+      let location = try AzureLakeLocation(accountURL: lake.server.told["url"]?.string ?? "", fileSystem: "raw")
+      let key = try AzureSharedKey(account: location.account, base64: Scripted.key)
+      let store = AzureDataLakeStore(location, credential: .sharedKey(key), context: lake.context)
+      _ = try await store.createFile(NewFile(key: "f"))
+      #expect(try await store.acquireLease(on: "f", id: Self.id, for: .infinite) == .held)
+      guard case .written = try await store.put(ObjectUpload(key: "b", body: bytes("x")), if: .absent) else {
+        Issue.record("not written")
+        return
+      }
+      #expect(try await store.listAll("").map(\.key) == ["b", "f"])
     }
 
     @Test func theFileSystem() async throws {
