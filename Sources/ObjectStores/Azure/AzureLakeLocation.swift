@@ -69,6 +69,10 @@ struct AzureAddress {
     // a bare account's name is meant for the public cloud
     let whole =
       text.contains("://") ? text : text.contains(".") ? "https://\(text)" : "https://\(text).dfs.core.windows.net"
+    guard text.contains("://") || !text.contains("?") else {
+      // what hides secrets finds them in whole addresses
+      throw Self.bad("An account's address with a signature has to begin with https://", Self.form)
+    }
     let halves = whole.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     query = halves.count > 1 ? String(halves[1]) : ""
     guard let mark = halves[0].firstRange(of: "://") else {

@@ -414,6 +414,48 @@ extension AzureTests {
       }
     }
 
+    /// A signature for the container (`sr=c`), as the account's key makes it.
+    static func signature(permissions: String = "racwdl", start: String = "", end: String = "2099-01-01T00:00:00Z")
+      -> String
+    {
+      let text =
+        [permissions, start, end, "/blob/devstoreaccount1/raw", "", "", "", "2023-11-03", "c"]
+        + Array(repeating: "", count: 7)
+      let key = Crypto.bytes(base64: Scripted.key) ?? []
+      let proof = Crypto.base64(Crypto.hmacSHA256(key: key, Array(text.joined(separator: "\n").utf8)))
+      let fields = [("sp", permissions), ("st", start), ("se", end), ("sv", "2023-11-03"), ("sr", "c"), ("sig", proof)]
+      return PercentEncoding.form(fields.filter { !$0.1.isEmpty })
+    }
+
+    @Test func everythingBySignature() async throws {
+      let store = try lake.store { $0.sas = "?" + Self.signature() }
+      #expect(store.credentialName == "shared access signature")
+      _ = try await store.createFile(NewFile(key: "t mp/f"))
+      #expect(try await store.acquireLease(on: "t mp/f", id: Self.id, for: .infinite) == .held)
+      let append = FileAppend(bytes("abc"), to: "t mp/f", at: 0, leaseID: Self.id)
+      #expect(try await store.appendAndFlush(append, closes: true).length == 3)
+      try await store.releaseLease(on: "t mp/f", id: Self.id)
+      #expect(try await store.rename(ObjectRename("t mp/f", to: "g=1/h")) == .renamed)
+      #expect(try await store.read("g=1/h")?.bytes == Array("abc".utf8))
+      _ = try await store.put(ObjectUpload(key: "whole", body: bytes("x")))
+      #expect(try await store.listAll("").map(\.key) == ["g=1", "g=1/h", "t mp", "whole"])
+      try await store.delete("whole")
+    }
+
+    @Test func signaturesThatAreNotEnough() async throws {
+      func error(_ text: String) async throws -> NebulaError {
+        let store = try lake.store { $0.sas = text }
+        return try await failure { try await store.createFile(NewFile(key: "f")) }
+      }
+      #expect(try await error(Self.signature(permissions: "rl")).code == .objectsDenied)
+      let expired = try await error(Self.signature(end: "2020-01-01T00:00:00Z"))
+      #expect(expired.code == .credentialsExpired && expired.remedy.contains("2020-01-01"))
+      #expect(try await error(Self.signature(start: "2098-01-01T00:00:00Z")).remedy.contains("not good before 2098"))
+      #expect(try await error(Self.signature() + "A").code == .credentialsRefused)
+      try await lake.control("settings", ["shared_key_allowed": false])
+      #expect(try await failure { try await store.file("f") }.remedy.contains("allowSharedKeyAccess"))
+    }
+
     @Test func errorsOfTheStandIn() async throws {
       func error(_ store: AzureDataLakeStore) async throws -> NebulaError {
         try await failure { try await store.createFile(NewFile(key: "f")) }
