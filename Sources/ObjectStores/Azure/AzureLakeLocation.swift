@@ -34,6 +34,13 @@ public struct AzureLakeLocation: Sendable, Hashable {
     sas = address.query.isEmpty ? nil : AzureSAS(address.query)
   }
 
+  /// For tests that keep the two services apart.
+  init(dfsEndPoint: String, blobEndPoint: String, account: String, fileSystem: String) {
+    (self.dfsEndPoint, self.blobEndPoint, self.account) = (dfsEndPoint, blobEndPoint, account)
+    self.fileSystem = fileSystem
+    sas = nil
+  }
+
   /// `$web` and `$root` are containers too.
   private static func isName(_ name: String) -> Bool {
     if name == "$root" || name == "$web" { return true }
@@ -62,6 +69,10 @@ struct AzureAddress {
     // a bare account's name is meant for the public cloud
     let whole =
       text.contains("://") ? text : text.contains(".") ? "https://\(text)" : "https://\(text).dfs.core.windows.net"
+    guard text.contains("://") || !text.contains("?") else {
+      // what hides secrets finds them in whole addresses
+      throw Self.bad("An account's address with a signature has to begin with https://", Self.form)
+    }
     let halves = whole.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     query = halves.count > 1 ? String(halves[1]) : ""
     guard let mark = halves[0].firstRange(of: "://") else {

@@ -70,6 +70,7 @@ final class AzureSession: Sendable {
   ) async throws -> (HTTPRequest, AccessToken?) {
     let (origin, path) = try endPoints.address(call)
     var headers = call.headers
+    headers["Accept"] = call.service == .dfs ? "application/json" : "application/xml"
     headers["x-ms-version"] = Self.version
     headers["x-ms-client-request-id"] = id
     headers["x-ms-date"] = HTTPDate(seconds: Int(context.clock.wall() / 1000)).text
