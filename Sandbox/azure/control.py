@@ -163,9 +163,10 @@ class Control:
         return {"filesystems": sorted(store.filesystems)}
 
     def on_sabotage(self, method, body, query):
-        """{"filesystem", "path", "length"}: the file is cut to this length behind everyone's back."""
+        """{"filesystem", "path", "length"?, "append"?}: behind everyone's back the file is cut, and this text is put at its end."""
         node = self.world.store.filesystems[body["filesystem"]].paths[body["path"]]
-        data = b"".join(self.world.segments.read(node.extents, 0, min(int(body["length"]), node.length)))
+        data = b"".join(self.world.segments.read(node.extents, 0, min(int(body.get("length", node.length)), node.length)))
+        data += body.get("append", "").encode()
         self.world.store.forget(node)
         if data:
             node.extents, node.length = [self.world.segments.store(data)], len(data)

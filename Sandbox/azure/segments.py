@@ -18,6 +18,9 @@ class Segment:
 class Segments:
     def __init__(self, folder):
         os.makedirs(folder, exist_ok=True)
+        for left in os.listdir(folder):
+            if left.endswith(".segment"):
+                os.unlink(os.path.join(folder, left))          # of a stand-in that was killed
         self.folder, self.number, self.open = folder, 0, set()
         self.current = self._new()
 
