@@ -6,6 +6,7 @@ import time
 
 from . import leases
 from .connection import Response
+from .errors import AzureError
 from .signin import Principal
 
 
@@ -24,7 +25,7 @@ class Control:
                 raw = request.content(self.world.segments)
                 answer = handler(request.method, json.loads(raw) if raw.strip() else {}, request.query)
                 answer = answer if isinstance(answer, Response) else _json(answer)
-            except (ValueError, KeyError, TypeError, OSError) as error:
+            except (AzureError, ValueError, KeyError, TypeError, OSError) as error:
                 answer = _json({"error": f"{type(error).__name__}: {error}"}, 400)
         if request.extent is not None:
             self.world.segments.release([request.extent])

@@ -6,7 +6,10 @@ import uuid
 import pytest
 import requests
 from azure.core.exceptions import HttpResponseError
+from azure.storage.filedatalake import DataLakeServiceClient
 from azure_rig import LOST, defaults, fs, lake, refused, standin, until, written  # noqa: F401 (fixtures)
+
+from Sandbox.stack import Stack
 
 
 # --- faults
@@ -117,6 +120,13 @@ class TestControl:
             file.flush_data(30 << 20)
         filesystem.delete_file_system()
         assert sum(f.stat().st_size for f in folder.iterdir()) < 600 << 20
+
+    def test_the_stack_starts_it(self, tmp_path):
+        with Stack(str(tmp_path), snowflake=None, azure=[]) as stack:
+            given = stack.adls_environment()
+            client = DataLakeServiceClient(given["ADLS_ACCOUNT_URL"], given["ADLS_SHARED_KEY"], retry_total=0)
+            written(client.get_file_system_client(given["ADLS_FILESYSTEM"]).get_file_client("f"), b"123")
+            assert [f["length"] for f in stack.azure("files", filesystem="raw")["files"]] == [3]
 
     def test_sabotage(self, fs, standin):
         written(fs.get_file_client("f"), b"12345")

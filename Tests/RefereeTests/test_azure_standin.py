@@ -393,6 +393,7 @@ class TestLeases:
 
         assert lease("acquire", lease_duration="-1", proposed_lease_id=proposed) == (201, None, proposed, None)
         assert lease("acquire", lease_duration="-1", proposed_lease_id=str(uuid.uuid4()))[:2] == (409, "LeaseAlreadyPresent")
+        assert lease("acquire", lease_duration="-1")[:2] == (400, "MissingRequiredHeader")
         assert lease("renew", lease_id=proposed) == (200, None, proposed, None)
         assert lease("break", lease_break_period="0") == (202, None, None, "0")
         assert lease("release", lease_id=proposed)[0] == 200
