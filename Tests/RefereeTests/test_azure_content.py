@@ -22,7 +22,7 @@ class Model:
         self.blocks = {}
 
     def body(self):
-        return self.random.randbytes(self.random.choice([1, 500, 16384, 16385, 60_000]))
+        return self.random.randbytes(self.random.choice([1, 500, 16384, 16385, 60_000, 400_000]))
 
     def step(self):
         name = self.random.choice(NAMES)
@@ -97,7 +97,7 @@ def apply(action):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_content_is_what_was_written(tmp_path, seed):
-    standin = StandIn(tmp_path, "--set", "segment_bytes=200000")
+    standin = StandIn(tmp_path, "--set", "segment_bytes=1000000")
     try:
         model, folder = Model(standin, seed), tmp_path / "data" / "segments"
         standin.faults({"chance": 0.03, "times": 0, "action": "apply_close", "seed": seed, "path": "(action=|comp=block|mode=legacy)"})
@@ -109,7 +109,7 @@ def test_content_is_what_was_written(tmp_path, seed):
         assert lost > 3 and standin.control("operations")["codes"].get("InternalError") is None
         kept = sum(map(len, model.committed.values())) + sum(map(len, model.pending.values())) + sum(len(b) for m in model.blocks.values() for b in m.values())
         # A segment goes when nothing of it is referred to, so some of what is gone may linger, but far less than all that was written.
-        assert len(os.listdir(folder)) < 2 + standin.control("operations")["received_bytes"] / 200_000 / 2 + kept / 100_000
+        assert len(os.listdir(folder)) < 2 + standin.control("operations")["received_bytes"] / 1_000_000 / 2 + kept / 500_000
         for filesystem in (f"lake{seed}", f"blobs{seed}"):
             standin.control("filesystem", method="DELETE", name=filesystem)
         assert len(os.listdir(folder)) == 1

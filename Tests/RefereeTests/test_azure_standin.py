@@ -143,7 +143,8 @@ class TestAppending:
         assert file.download_file().readall() == b"123456789"
 
     @pytest.mark.parametrize("parts, position", [
-        ([(0, b"abc")], 2), ([(0, b"abc")], 4), ([(1, b"abc")], 4), ([(0, b"abc"), (2, b"xyz")], 5), ([], 1)])
+        ([(0, b"abc")], 2), ([(0, b"abc")], 4), ([(1, b"abc")], 4), ([(0, b"abc"), (2, b"xyz")], 5), ([(0, b"abc"), (2, b"xyz")], 6),
+        ([(1, b"abc")], 3), ([], 1)])
     def test_flush_wants_the_exact_length(self, fs, parts, position):
         file = written(fs.get_file_client("f"), b"..")
         for at, part in parts:
