@@ -139,6 +139,11 @@ def written(file, content):
     return file
 
 
+def same(*contents):
+    """Whether large contents are equal; a comparison in an assertion would print them."""
+    return len(set(contents)) == 1
+
+
 def hour(hours=1):
     return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)
 

@@ -7,7 +7,7 @@ import pytest
 import requests
 from azure.core.exceptions import HttpResponseError
 from azure.storage.filedatalake import DataLakeServiceClient
-from azure_rig import LOST, defaults, fs, lake, refused, standin, until, written  # noqa: F401 (fixtures)
+from azure_rig import LOST, defaults, fs, lake, refused, same, standin, until, written  # noqa: F401 (fixtures)
 
 from Sandbox.stack import Stack
 
@@ -37,7 +37,7 @@ class TestFaults:
                 file.append_data(big, 0, len(big))
             assert standin.file(fs.file_system_name, "f")["pending"] == applied
         file.flush_data(len(big))
-        assert file.download_file().readall() == big
+        assert same(file.download_file().readall(), big)
 
     def test_nth_and_times_and_chance(self, fs, standin):
         standin.faults({"method": "PUT", "path": "/n\\?", "nth": 2, "times": 2, "action": "status", "status": 500})
