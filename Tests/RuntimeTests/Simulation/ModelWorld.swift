@@ -24,6 +24,8 @@ struct Rules: Sendable {
   var destroysBeforeLooking = true
   /// Epoch n+1 is appended only after epoch n's flush returned.
   var appendsAfterFlush = true
+  /// The lease on a file gets another id at every opening and recovery, not only with the generation.
+  var leaseChangesByAttempt = true
   /// A file whose load is skipped because the history knows its name is an error, not success.
   var skippedLoadIsError = true
   /// Rejected records become visible with their epoch's receipt; else as they are met.
@@ -32,6 +34,8 @@ struct Rules: Sendable {
   var units = 2
   /// Staged files may disappear.
   var losesStagedFiles = false
+  /// Many requests arrive only after their sender gave up.
+  var manyArriveLate = false
   /// Processes may stall and wake later.
   var zombies = true
   static let designed = Rules()
