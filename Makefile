@@ -43,7 +43,7 @@ memory: program  ## peak memory of 2 GB through each path, the destination stall
 mutants: bootstrap  ## break each rule in turn, and show which test sees it
 	$(PYTHON) scripts/mutants.py
 
-sandbox: bootstrap  ## start both stand-ins and print the environment to export
+sandbox: bootstrap  ## start the stand-ins and print the environment to export
 	@$(PYTHON) -m Sandbox.stack
 
 bench: bootstrap  ## records/s beside the limit of the parts that are not ours

@@ -18,7 +18,7 @@ from azure.storage.filedatalake import DataLakeServiceClient
 
 from .azure import world
 from .compare import COLUMNS, Result, compare
-from .stack import LAKE
+from .stack import FILESYSTEM
 
 META = ["operationType", "clusterTime", "wallTime", "ns", "txnNumber", "lsid", "resumeToken"]
 MEMBERS = ["_meta", "documentKey", "fullDocument", "updateDescription", "fullDocumentBeforeChange"]
@@ -39,7 +39,7 @@ class Lake:
     """All files of the file system but the pipelines' own."""
 
     def __init__(self, url: str, layout: str = "rolling"):
-        self.client = DataLakeServiceClient(url, world.KEY, retry_total=0).get_file_system_client(LAKE)
+        self.client = DataLakeServiceClient(url, world.KEY, retry_total=0).get_file_system_client(FILESYSTEM)
         self.pattern = {"rolling": ROLLING, "files": FILES, "per_event": EVENT}[layout]
         self.problems: list[str] = []
 

@@ -11,32 +11,36 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from .azure.world import ACCOUNT as AZURE_ACCOUNT
+from .azure.world import KEY as AZURE_KEY
 from .mongo.client import Client
 
 ROOT = Path(__file__).resolve().parent.parent
 USER, PASSWORD, DATABASE, SCHEMA = "LOADER", "sandbox-password", "RAW", "SHOP"
-LAKE = "lake"
+FILESYSTEM = "raw"
 
 
 class Stack:
-    """Starts the stand-ins in `folder`; `with Stack() as stack:` ends them and removes a folder of its own."""
+    """Starts the stand-ins in `folder`; `with Stack() as stack:` ends them and removes a folder of its own.
 
-    def __init__(self, folder: str | None = None, mongo: list[str] = (), snowflake: list[str] | None = (),
+    Each takes its own arguments; None leaves it out, as Azure is unless asked for."""
+
+    def __init__(self, folder: str | None = None, mongo: list[str] | None = (), snowflake: list[str] | None = (),
                  azure: list[str] | None = None):
-        """None: that stand-in is not started."""
         self.owns_folder = folder is None
         self.folder = Path(folder or tempfile.mkdtemp(prefix="nebula-sandbox-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.children: list[subprocess.Popen] = []
         try:
-            self.mongo_port = self._start("mongo", list(mongo))
+            if mongo is not None:
+                self.mongo_port = self._start("mongo", list(mongo))
             if snowflake is not None:
                 self.snowflake_port = self._start("snowflake", [
                     "--data", str(self.folder / "snowflake"), "--user", USER, "--password", PASSWORD,
                     "--database", f"{DATABASE}.{SCHEMA}", *snowflake])
             if azure is not None:
                 self.azure_port = self._start("azure", [
-                    "--data", str(self.folder / "azure"), "--filesystem", LAKE, *azure])
+                    "--data", str(self.folder / "azure"), "--filesystem", FILESYSTEM, *azure])
         except BaseException:
             self.stop()
             raise
@@ -94,28 +98,20 @@ class Stack:
 
     @property
     def azure_url(self) -> str:
-        """The account's address."""
-        from .azure import world
+        return f"http://127.0.0.1:{self.azure_port}"
 
-        return f"http://127.0.0.1:{self.azure_port}/{world.ACCOUNT}"
+    @property
+    def account_url(self) -> str:
+        """The storage account's address."""
+        return f"{self.azure_url}/{AZURE_ACCOUNT}"
 
-    def lake_environment(self, database: str = "shop", collection: str = "orders") -> dict[str, str]:
+    def adls_environment(self, database: str = "shop", collection: str = "orders") -> dict[str, str]:
         """What `nebula-swift run --source mongo --dest adls` needs, and nothing else."""
-        from .azure import world
-
         return {
             "MONGO_URI": self.mongo_uri, "MONGO_DB": database, "MONGO_COLL": collection,
-            "ADLS_ACCOUNT_URL": self.azure_url, "ADLS_FILESYSTEM": LAKE, "ADLS_SHARED_KEY": world.KEY,
+            "ADLS_ACCOUNT_URL": self.account_url, "ADLS_FILESYSTEM": FILESYSTEM,
+            "ADLS_SHARED_KEY": AZURE_KEY,
         }
-
-    def azure(self, control: str, body: dict | list | None = None, method: str | None = None, **query: str) -> dict:
-        """A control call of the Azure stand-in: POST with a body, else GET."""
-        url = f"http://127.0.0.1:{self.azure_port}/sandbox/{control}"
-        if query:
-            url += "?" + urllib.parse.urlencode(query)
-        data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, data=data, method=method), timeout=600) as answer:
-            return json.load(answer)
 
     def mongo(self, command: dict, database: str = "admin") -> dict:
         client = Client(self.mongo_port)
@@ -126,11 +122,20 @@ class Stack:
 
     def snowflake(self, control: str, body: dict | list | None = None, **query: str) -> dict:
         """A control call of the stand-in: POST with a body, else GET."""
-        url = f"{self.snowflake_url}/sandbox/{control}"
+        return self._control(self.snowflake_url, control, body, query)
+
+    def azure(self, control: str, body: dict | list | None = None, method: str | None = None, **query: str) -> dict:
+        """The same of the Azure stand-in."""
+        return self._control(self.azure_url, control, body, query, method)
+
+    @staticmethod
+    def _control(base: str, control: str, body: dict | list | None, query: dict[str, str],
+                 method: str | None = None) -> dict:
+        url = f"{base}/sandbox/{control}"
         if query:
             url += "?" + urllib.parse.urlencode(query)
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, data=data), timeout=600) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data=data, method=method), timeout=600) as answer:
             return json.load(answer)
 
     def sql(self, *statements: str) -> list[list[tuple]]:
@@ -158,13 +163,14 @@ class Stack:
 
 
 def main() -> int:
-    """`make sandbox`: starts both and prints the environment to export; Ctrl-C ends them."""
-    with Stack() as stack:
+    """`make sandbox`: starts them all and prints the environment to export; Ctrl-C ends them."""
+    with Stack(azure=[]) as stack:
         stack.mongo({"sandboxLoad": "shop.orders", "count": 10_000, "seed": 1})
-        print("# MongoDB and Snowflake stand-ins are running; paste this into another shell, and end them here by Ctrl-C")
-        for name, value in stack.environment().items():
+        print("# MongoDB, Snowflake and Azure stand-ins are running; paste this into another shell, and end them here by Ctrl-C")
+        for name, value in (stack.environment() | stack.adls_environment()).items():
             print(f"export {name}='{value}'", flush=True)
         print("# nebula-swift run --source mongo --dest snowflake_optimized", flush=True)
+        print("# nebula-swift run --source mongo --dest adls", flush=True)
         try:
             signal.pause()
         except KeyboardInterrupt:

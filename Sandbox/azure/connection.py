@@ -77,6 +77,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        transport.set_write_buffer_limits(1 << 18, 1 << 16)
         self.peer = transport.get_extra_info("peername")[0]
         self.server.connections.add(self)
 
@@ -126,6 +127,8 @@ class Connection(asyncio.BufferedProtocol):
                 elif self.end > HEAD:
                     self._compact()
                 return
+            if at - self.start > HEAD - 4:
+                return self.close()
             request = self.request
             if request is None:
                 try:

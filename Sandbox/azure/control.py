@@ -6,6 +6,7 @@ import time
 
 from . import leases
 from .connection import Response
+from .errors import AzureError
 from .signin import Principal
 
 
@@ -24,7 +25,7 @@ class Control:
                 raw = request.content(self.world.segments)
                 answer = handler(request.method, json.loads(raw) if raw.strip() else {}, request.query)
                 answer = answer if isinstance(answer, Response) else _json(answer)
-            except (ValueError, KeyError, TypeError, OSError) as error:
+            except (AzureError, ValueError, KeyError, TypeError, OSError) as error:
                 answer = _json({"error": f"{type(error).__name__}: {error}"}, 400)
         if request.extent is not None:
             self.world.segments.release([request.extent])
@@ -163,9 +164,10 @@ class Control:
         return {"filesystems": sorted(store.filesystems)}
 
     def on_sabotage(self, method, body, query):
-        """{"filesystem", "path", "length"}: the file is cut to this length behind everyone's back."""
+        """{"filesystem", "path", "length"?, "append"?}: behind everyone's back the file is cut, and this text is put at its end."""
         node = self.world.store.filesystems[body["filesystem"]].paths[body["path"]]
-        data = b"".join(self.world.segments.read(node.extents, 0, min(int(body["length"]), node.length)))
+        data = b"".join(self.world.segments.read(node.extents, 0, min(int(body.get("length", node.length)), node.length)))
+        data += body.get("append", "").encode()
         self.world.store.forget(node)
         if data:
             node.extents, node.length = [self.world.segments.store(data)], len(data)

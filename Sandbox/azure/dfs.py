@@ -304,5 +304,7 @@ def lease(call):
     filesystem, node = call.existing()
     call.no_body()
     call.condition(node)
+    if call.endpoint == "dfs" and call.headers.get("x-ms-lease-action") == "acquire" and not call.headers.get("x-ms-proposed-lease-id"):
+        raise AzureError("MissingRequiredHeader", "x-ms-proposed-lease-id")
     status, headers = leases.act(node, call.headers, call.world.lease_now())
     return Response(status, {**call.versions(node), **headers})

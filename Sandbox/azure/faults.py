@@ -3,7 +3,7 @@
 A rule is {"path": regex, "query": regex, "method": "PATCH", "service": "dfs|blob|login", "operation": "append", "nth": 1, "times": 1,
 "action": …, …}. `path` is searched in the request target (path and query), `query` in the query alone. All given conditions must
 match; the rule acts from its nth match on, `times` times (0: always), and then only with probability `chance` if one is given
-(drawn from `seed`, so that a run can be repeated)."""
+(drawn from the rule itself, `seed` in it, so that a run can be repeated)."""
 import random
 import re
 
@@ -32,7 +32,8 @@ class Rule:
             raise ValueError(f"unknown in a fault: {', '.join(sorted(unknown))}")
         self.path, self.query = (re.compile(given[name]) if name in given else None for name in ("path", "query"))
         self.nth, self.times, self.seen, self.done = int(given.get("nth", 1)), int(given.get("times", 1)), 0, 0
-        self.chance, self.random = float(given.get("chance", 1)), random.Random(given.get("seed", 0))
+        self.chance = float(given.get("chance", 1))
+        self.random = random.Random(repr(sorted(given.items())))     # of the whole rule: two rules must not strike in step
 
     def matches(self, service, operation, request):
         given = self.given

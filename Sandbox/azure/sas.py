@@ -62,8 +62,9 @@ def _origin(query, call):
 def verify(world, call, query=None, path=None, permissions=None):
     """Checks the SAS in `query` (default: the request's own) for the path and the permissions that its operation wants."""
     query = call.request.query if query is None else query
-    path = call.path if path is None else path
     operation = call.operation
+    if path is None:
+        path = call.query.get("directory", "").strip("/") if operation.name == "list" else call.path
     permissions = operation.sas if permissions is None else permissions
     for name in ("sv", "sp"):
         if name not in query:

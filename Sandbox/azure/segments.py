@@ -3,7 +3,6 @@
 An extent is (segment, offset, length). A segment whose bytes nobody refers to any more is removed."""
 import os
 
-ROLL = 256 << 20
 STEP = 1 << 20
 
 
@@ -16,9 +15,12 @@ class Segment:
 
 
 class Segments:
-    def __init__(self, folder):
+    def __init__(self, folder, roll):
         os.makedirs(folder, exist_ok=True)
-        self.folder, self.number, self.open = folder, 0, set()
+        for left in os.listdir(folder):
+            if left.endswith(".segment"):
+                os.unlink(os.path.join(folder, left))          # of a stand-in that was killed
+        self.folder, self.roll, self.number, self.open = folder, roll, 0, set()
         self.current = self._new()
 
     def _new(self):
@@ -28,7 +30,7 @@ class Segments:
         return segment
 
     def reserve(self, length):
-        if self.current.end + length > ROLL and self.current.end:
+        if self.current.end + length > self.roll and self.current.end:
             full, self.current = self.current, self._new()
             self._sweep(full)
         segment = self.current

@@ -2,6 +2,7 @@
 import asyncio
 import itertools
 import time
+import traceback
 import uuid
 
 from . import access, errors, routes, signin
@@ -39,9 +40,9 @@ class Server:
     def serve(self, connection, request):
         if request.raw_path.startswith("/sandbox/"):
             return self.control.serve(connection, request)
-        if "chunked" in request.headers.get("transfer-encoding", ""):
+        if "content-length" not in request.headers and request.method in ("PUT", "PATCH", "POST"):
             connection.send(request, Response(411, {"x-ms-error-code": "MissingContentLengthHeader"}))
-            return connection.close()
+            return connection.close()           # what follows may be a chunked body
         wait = self.world.stalled_until - time.monotonic() if self.world.stalled_until else 0
         if wait > 0:
             return self._later(connection, wait, lambda: self._begin(connection, request))
@@ -79,6 +80,9 @@ class Server:
                 response, code = self._finish(call, call.operation.handler(call)), None
             except AzureError as error:
                 response, code = self._refusal(call, error), error.code
+            except Exception:
+                traceback.print_exc()                 # a fault of the stand-in: in its log, and no success for the client
+                response, code = self._refusal(call, AzureError("InternalError")), "InternalError"
         self._give_back(request)
         self.world.log.add(name, request, response, code)
         return response
@@ -110,14 +114,14 @@ class Server:
     # --- faults
 
     def _later(self, connection, seconds, action):
+        """Does it later, and does it as well when the client is gone by then: the service has the whole request."""
         connection.hold()
 
         def go():
-            if not connection.closing:
-                connection.busy = False
-                action()
-                if not connection.busy:
-                    connection.resume()
+            connection.busy = False
+            action()
+            if not connection.busy:
+                connection.resume()
 
         asyncio.get_running_loop().call_later(seconds, go)
 

@@ -13,6 +13,7 @@ class Settings:
         self.list_page = 5000                 # paths a page at most
         self.delete_page = 5000               # paths that one call of a recursive, paginated delete removes
         self.newest_version = "2026-10-06"    # later versions of x-ms-version are refused
+        self.segment_bytes = 256 << 20        # content is kept in files of about this size (at start only)
         self.kept_requests = 2000             # requests the operation log remembers one by one
 
     def update(self, values):

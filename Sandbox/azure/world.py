@@ -50,7 +50,7 @@ class World:
         self.settings = settings or Settings()
         self.account, self.raw_keys = account, []
         self.set_keys(list(keys) or [KEY])
-        self.segments = Segments(os.path.join(self.folder, "segments"))
+        self.segments = Segments(os.path.join(self.folder, "segments"), self.settings.segment_bytes)
         self.store, self.faults, self.log = Store(self.segments), Faults(), Log(self.settings.kept_requests)
         self.signin = SignIn(TENANT, IDENTITY_HEADER, self.settings)
         self.lease_offset = self.stalled_until = 0.0

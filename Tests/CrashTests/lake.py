@@ -6,7 +6,7 @@ from pathlib import Path
 from Sandbox.lake import Lake, judge
 from Sandbox.compare import Result
 from Sandbox.program import Run, wait_until
-from Sandbox.stack import LAKE, Stack
+from Sandbox.stack import FILESYSTEM, Stack
 
 
 class MongoToLake:
@@ -20,8 +20,8 @@ class MongoToLake:
         self.collections = [self.name] if collections == 1 else [f"c{number:03}" for number in range(collections)]
         self.folder = Path(tempfile.mkdtemp(prefix=f"nebula-{self.name}-", dir=stack.folder))
         self.log, self.trace = self.folder / "nebula.log", self.folder / "trace"
-        stack.azure("filesystem", method="DELETE", name=LAKE)
-        stack.azure("filesystem", {"name": LAKE})
+        stack.azure("filesystem", method="DELETE", name=FILESYSTEM)
+        stack.azure("filesystem", {"name": FILESYSTEM})
         stack.azure("faults", {"faults": []})
         for collection in self.collections:
             stack.mongo({"sandboxLoad": f"{self.database}.{collection}", "count": max(1, documents // collections),
@@ -48,7 +48,7 @@ class MongoToLake:
 
     def start(self, *extra: str, at: str | None = None, stop_at: str | None = None, caught_up: bool = False) -> Run:
         """`at` is `point:n`: die there by SIGKILL; `stop_at`: SIGSTOP there."""
-        environment = self.stack.lake_environment(self.database, self.collections[0]) | {"NEBULA_CRASH_TRACE": str(self.trace)}
+        environment = self.stack.adls_environment(self.database, self.collections[0]) | {"NEBULA_CRASH_TRACE": str(self.trace)}
         if len(self.collections) > 1:
             del environment["MONGO_COLL"]
         if at:
@@ -72,12 +72,12 @@ class MongoToLake:
 
     def bytes(self) -> int:
         """How much is visible."""
-        files = self.stack.azure("files", filesystem=LAKE)["files"]
+        files = self.stack.azure("files", filesystem=FILESYSTEM)["files"]
         return sum(file["length"] for file in files if not file["path"].startswith("_nebula"))
 
     def files(self) -> list[dict]:
         """What the stand-in says of the files, without the pipeline's own."""
-        files = self.stack.azure("files", filesystem=LAKE)["files"]
+        files = self.stack.azure("files", filesystem=FILESYSTEM)["files"]
         return [file for file in files if not file["directory"] and not file["path"].startswith("_nebula")]
 
     def finish(self, seconds: float = 120, *extra: str) -> Result:
@@ -90,7 +90,7 @@ class MongoToLake:
 
     def result(self) -> Result:
         truth = self.stack.truth(self.folder / "truth.sqlite")
-        return judge(self.stack.azure_url, truth, self.collections, self.folder, self.layout, self.database)
+        return judge(self.stack.account_url, truth, self.collections, self.folder, self.layout, self.database)
 
     def must_be_equal(self, seconds: float = 120, *extra: str) -> Result:
         result = self.finish(seconds, *extra)

@@ -9,7 +9,7 @@ from azure.storage.filedatalake import DataLakeServiceClient
 
 from Sandbox.azure import world
 from Sandbox.program import call, settings
-from Sandbox.stack import LAKE, Stack
+from Sandbox.stack import FILESYSTEM, Stack
 
 from .lake import MongoToLake, wait_until
 from .test_writers import stopped
@@ -170,10 +170,10 @@ def test_lost_appends_are_written_again_under_a_pin(stack, tmp_path):
     given = ["run", "--source", "file", "--dest", "adls", "--state", tmp_path / "state", "--name", "pins",
              *settings(source__path=tmp_path, destination__flush_interval="1h", pipeline__epoch_age="1h",
                        pipeline__epoch_idle="1h")]
-    environment = stack.lake_environment()
+    environment = stack.adls_environment()
     dead = call(*given, env=environment | {"NEBULA_CRASH_AT": "mid-flush:1"})
     assert dead.code == -signal.SIGKILL
-    lake = DataLakeServiceClient(stack.azure_url, world.KEY).get_file_system_client(LAKE)
+    lake = DataLakeServiceClient(stack.account_url, world.KEY).get_file_system_client(FILESYSTEM)
     flushed = [file for file in scenario.files() if file["length"]]
     assert len(flushed) == 1 and len(scenario.files()) == 3
     for file in scenario.files():
@@ -193,7 +193,7 @@ def test_lost_appends_are_written_again_under_a_pin(stack, tmp_path):
     ({"ADLS_ACCOUNT_URL": "http://lake.example.com/acme"}, "http.insecure", 2),
 ])
 def test_clear_errors(stack, tmp_path, change, code, exit):
-    environment = stack.lake_environment() | change
+    environment = stack.adls_environment() | change
     outcome = call("run", "--source", "mongo", "--dest", "adls", "--state", tmp_path, "--name", "wrong",
                    *settings(pipeline__retry_for="2s"), env=environment)
     error = outcome.failed(code, exit)
