@@ -8,17 +8,35 @@ public import NebulaCore
 /// marker allows. A text that equals the marker, or looks like an empty field, is quoted. In a CSV of one column an
 /// empty field would be a blank line, over which readers pass: there a missing member is the null marker too, and what
 /// is empty even so is `""`.
-/// Members that are no columns are passed over and counted; of a doubled member the last counts.
+/// Members that are no columns are passed over and counted, or given to who can find a column for them; of a doubled
+/// member the last counts.
 ///
 /// A value holds its working memory by reference: give each worker one of its own.
 public struct FlatJSONToCSV {
+  /// A column: which member it takes, and how.
+  public struct Column: Sendable, Hashable {
+    /// The member's name; nil when none is known yet.
+    public var name: String?
+    /// True to write texts as JSON too, with their quotes, so that each value keeps its type.
+    public var keepsJSON: Bool
+    /// Describes a column.
+    public init(_ name: String?, keepsJSON: Bool = false) {
+      self.name = name
+      self.keepsJSON = keepsJSON
+    }
+  }
+
   private let rows: CSVRows
   /// How many members were passed over because no column has their name.
   public var unknownMembers: Int { rows.unknownMembers }
 
   /// Writes the columns called `columns`.
   public init(columns: [String], dialect: CSVDialect = CSVDialect(), nullMarker: String = "") {
-    rows = CSVRows(columns: columns, dialect: dialect, nullMarker: nullMarker)
+    self.init(columns.map { Column($0) }, dialect: dialect, nullMarker: nullMarker)
+  }
+  /// Writes these columns.
+  public init(_ columns: [Column], dialect: CSVDialect = CSVDialect(), nullMarker: String = "") {
+    rows = CSVRows(columns, dialect: dialect, nullMarker: nullMarker)
   }
 
   /// Appends the names as a row.
@@ -26,20 +44,27 @@ public struct FlatJSONToCSV {
 
   /// Appends one object as a row with its line end. Throws, with nothing appended, when `object` is not one JSON object.
   public mutating func append(_ object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
-    try rows.append(object, to: output)
+    try rows.append(object, to: output, nil)
   }
 
-  /// The same for an object that was validated before; the walk that finds its members validates anyway.
-  public mutating func append(validated object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
-    try rows.append(object, to: output)
+  /// The same. `column` is asked, once a name, for the column of a member whose name is no column's; when it throws,
+  /// nothing is appended.
+  public mutating func append(
+    _ object: UnsafeRawBufferPointer, to output: OutputBuffer, column: (String) throws(NebulaError) -> Int
+  ) throws(NebulaError) {
+    try withoutActuallyEscaping(column) { (column) throws(NebulaError) in
+      try rows.append(object, to: output, column)
+    }
   }
 }
 
 /// The working memory of `FlatJSONToCSV`: plain pointers, so that a row costs no reference counting.
 private final class CSVRows {
   private let count: Int
-  /// The columns' names, one allocation each.
-  private let names: UnsafeMutablePointer<UnsafeMutableRawBufferPointer>
+  private let columns: [FlatJSONToCSV.Column]
+  /// True for the columns that take texts as JSON.
+  private let keepsJSON: UnsafeMutablePointer<Bool>
+  private var names: NameTable
   /// For each column the index of its member; -1 where it is missing.
   private let slots: UnsafeMutablePointer<Int32>
   private var members: UnsafeMutableBufferPointer<nebula_json_member>
@@ -50,10 +75,12 @@ private final class CSVRows {
   /// True when numbers and booleans hold nothing that the dialect must quote.
   private let bareIsPlain: Bool
 
-  init(columns: [String], dialect: CSVDialect, nullMarker: String) {
+  init(_ columns: [FlatJSONToCSV.Column], dialect: CSVDialect, nullMarker: String) {
     count = columns.count
-    names = .allocate(capacity: max(count, 1))
-    for (index, column) in columns.enumerated() { (names + index).initialize(to: Self.copy(column)) }
+    self.columns = columns
+    keepsJSON = .allocate(capacity: max(count, 1))
+    for (index, column) in columns.enumerated() { (keepsJSON + index).initialize(to: column.keepsJSON) }
+    names = NameTable(columns.map(\.name))
     slots = .allocate(capacity: max(count, 1))
     members = Self.room(max(64, columns.count * 2))
     self.dialect = dialect
@@ -62,8 +89,7 @@ private final class CSVRows {
     bareIsPlain = !bare.contains(dialect.delimiter) && !bare.contains(dialect.quote)
   }
   deinit {
-    for index in 0..<count { names[index].deallocate() }
-    names.deallocate()
+    keepsJSON.deallocate()
     slots.deallocate()
     members.deallocate()
     nullMarker.deallocate()
@@ -83,18 +109,22 @@ private final class CSVRows {
     let start = output.count
     for index in 0..<count {
       if index > 0 { output.append(dialect.delimiter) }
-      CSVText.appendField(UnsafeRawBufferPointer(names[index]), dialect: dialect, to: output)
+      var name = columns[index].name ?? ""
+      name.withUTF8 { CSVText.appendField(UnsafeRawBufferPointer($0), dialect: dialect, to: output) }
     }
     CSVText.endRow(from: start, dialect: dialect, in: output)
   }
 
-  func append(_ object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
+  func append(
+    _ object: UnsafeRawBufferPointer, to output: OutputBuffer, _ column: ((String) throws(NebulaError) -> Int)?
+  ) throws(NebulaError) {
     let found = try readMembers(of: object)
     let members = members
     slots.update(repeating: -1, count: count)
     var guess = 0
     for index in 0..<found {
-      let slot = slot(of: members[index], in: object, guess)
+      var slot = slot(of: members[index], in: object, guess)
+      if slot < 0, let column { slot = try self.slot(of: members[index], in: object, column) }
       if slot >= 0 {
         slots[slot] = Int32(truncatingIfNeeded: index)
         guess = slot + 1
@@ -105,7 +135,7 @@ private final class CSVRows {
     let start = output.count
     for index in 0..<count {
       if index > 0 { output.append(dialect.delimiter) }
-      if slots[index] >= 0 { append(members[Int(slots[index])], of: object, to: output) }
+      if slots[index] >= 0 { append(members[Int(slots[index])], of: object, keepsJSON[index], to: output) }
     }
     if output.count == start { output.append(UnsafeRawBufferPointer(nullMarker)) }
     CSVText.endRow(from: start, dialect: dialect, in: output)
@@ -137,26 +167,31 @@ private final class CSVRows {
     guard member.key_escaped == 0 else {
       scratch.removeAll(keepingCapacity: true)
       JSONObjectReader.unescape(key, into: scratch)
-      return scratch.withBytes { column(named: $0) }
+      return scratch.withBytes { names.column(of: $0) }
     }
-    return guess < count && equal(names[guess], key) ? guess : column(named: key)
+    return guess < count && names.isColumn(guess, key) ? guess : names.column(of: key)
   }
-  private func column(named name: UnsafeRawBufferPointer) -> Int {
-    for index in 0..<count where equal(names[index], name) { return index }
-    return -1
-  }
-  private func equal(_ a: UnsafeMutableRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
-    guard a.count == b.count else { return false }
-    guard let first = a.baseAddress, let second = b.baseAddress else { return true }
-    return nebula_equal(first, second, a.count)
+  /// Asks for the column of an unknown name, and remembers the answer.
+  private func slot(
+    of member: nebula_json_member, in object: UnsafeRawBufferPointer, _ column: (String) throws(NebulaError) -> Int
+  ) throws(NebulaError) -> Int {
+    let name = JSONObjectReader.unescape(
+      UnsafeRawBufferPointer(rebasing: object[Int(member.key)..<Int(member.key_end)]))
+    let slot = try column(name)
+    precondition((0..<count).contains(slot), "no such column")
+    names.add(name, slot)
+    return slot
   }
 
-  private func append(_ member: nebula_json_member, of object: UnsafeRawBufferPointer, to output: OutputBuffer) {
+  private func append(
+    _ member: nebula_json_member, of object: UnsafeRawBufferPointer, _ keepsJSON: Bool, to output: OutputBuffer
+  ) {
     let value = UnsafeRawBufferPointer(rebasing: object[Int(member.value)..<Int(member.value_end)])
     switch member.kind {
     case UInt8(ascii: "n"): output.append(UnsafeRawBufferPointer(nullMarker))
-    case UInt8(ascii: "\""): appendText(value, escaped: member.value_escaped != 0, to: output)
-    case UInt8(ascii: "{"), UInt8(ascii: "["): CSVText.appendField(value, dialect: dialect, to: output)
+    case UInt8(ascii: "\"") where !keepsJSON: appendText(value, escaped: member.value_escaped != 0, to: output)
+    case UInt8(ascii: "\""), UInt8(ascii: "{"), UInt8(ascii: "["):
+      CSVText.appendField(value, dialect: dialect, to: output)
     default: bareIsPlain ? output.append(value) : CSVText.appendField(value, dialect: dialect, to: output)
     }
   }
@@ -169,6 +204,7 @@ private final class CSVRows {
     scratch.withBytes { appendField($0, to: output) }
   }
   private func appendField(_ text: UnsafeRawBufferPointer, to output: OutputBuffer) {
-    CSVText.appendField(text, dialect: dialect, to: output, alwaysQuote: text.isEmpty || equal(nullMarker, text))
+    let isMarker = text.count == nullMarker.count && text.elementsEqual(nullMarker)
+    CSVText.appendField(text, dialect: dialect, to: output, alwaysQuote: text.isEmpty || isMarker)
   }
 }
