@@ -139,11 +139,11 @@ struct Committer: Sendable {
       let changed = try await session.query(
         fence.raise(to: generation), trying: "Taking the fence \(fence.table.sql)", grant: Grants.control(fence.table)
       ).rowsChanged
-      guard changed == 1 else {
-        let found = try await session.query(fence.read, trying: "Reading the fence")
-        await session.rollBack()
-        throw fence.behind(generation: generation, found: found)
+      guard changed != 0 else {
+        throw fence.behind(
+          generation: generation, found: try await session.query(fence.read, trying: "Reading the fence"))
       }
+      try fence.checkOneRow(changed)
       try await session.commit()
     }
   }
@@ -208,12 +208,7 @@ struct Committer: Sendable {
         at: .init(path: fence.table.sql), native: error.native, disposition: .retry(after: nil))
     }
     guard changed != 0 else { throw fence.fenced(generation: generation) }
-    guard changed == 1 else {
-      throw NebulaError(
-        .badAnswer,
-        "The fence \(fence.table.sql) has \(changed.map(String.init) ?? "an unknown number of") rows instead of one.",
-        remedy: "Remove the rows that do not belong there.", at: .init(path: fence.table.sql))
-    }
+    try fence.checkOneRow(changed)
   }
 
   private func receipt(of epoch: EpochID, _ session: Session) async throws -> CommitReceipt? {
