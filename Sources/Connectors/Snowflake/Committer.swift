@@ -176,8 +176,8 @@ struct Committer: Sendable {
 
   // MARK: transactions
 
-  /// Runs `body` in a transaction of a session of its own. After any error it is rolled back, and where that has no
-  /// answer the session is ended: no statement of it can be carried out later.
+  /// Runs `body` in a transaction of a session of its own. After any error it is rolled back, and the session ended: a
+  /// statement without an answer may be carried out later, and a COMMIT would commit whatever its session has open then.
   private func transaction<R: Sendable>(
     _ name: String, _ body: @Sendable (Session) async throws -> R
   ) async throws -> R {
@@ -188,6 +188,7 @@ struct Committer: Sendable {
       }
       do { return try await body(session) } catch {
         await session.rollBack()
+        await session.close()
         throw error
       }
     }
