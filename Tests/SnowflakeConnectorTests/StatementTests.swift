@@ -112,19 +112,27 @@ import Testing
         == nil)
   }
 
+  private func fence(_ schema: String, _ pipeline: String = "it's") -> Fence {
+    Fence(pipeline: pipeline, writer: "w", database: Identifier(exactly: "D"), schema: Identifier(exactly: schema))
+  }
+
   @Test func fenceAndLedger() throws {
-    let fence = Fence(
-      pipeline: "it's", hash: "00ab", writer: "w", database: Identifier(exactly: "D"), schema: Identifier(exactly: "S"))
-    #expect(fence.table.sql == "\"D\".\"S\".\"NEBULA_FENCE_00AB\"")
+    let fence = fence("S")
+    let hash = "24CEEF1CB6B0CBC0"
+    #expect(fence.table.sql == "\"D\".\"S\".\"NEBULA_FENCE_\(hash)\"")
     #expect(
       fence.advance(to: .at(3, 9), 4)
-        == "UPDATE \"D\".\"S\".\"NEBULA_FENCE_00AB\" SET \"LAST_EPOCH\" = '0000000003-0000000009' WHERE "
+        == "UPDATE \"D\".\"S\".\"NEBULA_FENCE_\(hash)\" SET \"LAST_EPOCH\" = '0000000003-0000000009' WHERE "
         + "\"PIPELINE\" = 'it''s' AND \"GENERATION\" = 4 AND \"WRITER\" = 'w'")
-    #expect(fence.transaction(4, .at(3, 9)) == "NEBULA_00AB_4_3_9")
-    #expect(
-      fence.mayEnd(transaction: "nebula_00ab_4_3_9", as: 4) && fence.mayEnd(transaction: "NEBULA_00AB_3_OPEN", as: 4))
-    #expect(
-      !fence.mayEnd(transaction: "NEBULA_00AB_5_3_9", as: 4) && !fence.mayEnd(transaction: "NEBULA_00AC_1_1_1", as: 4))
+    // A transaction is of this pipeline with this fence: the same name elsewhere is somebody else's.
+    let name = fence.transaction(4, .at(3, 9))
+    #expect(name.wholeMatch(of: /NEBULA_[0-9A-F]{16}_4_3_9/) != nil && !name.contains(hash))
+    #expect(fence.mayEnd(transaction: name.lowercased(), as: 4))
+    #expect(fence.mayEnd(transaction: fence.transaction(3, "OPEN"), as: 4))
+    #expect(!fence.mayEnd(transaction: fence.transaction(5, .at(3, 9)), as: 4))
+    #expect(!fence.mayEnd(transaction: self.fence("DEV").transaction(1, .at(1, 1)), as: 4))
+    #expect(!fence.mayEnd(transaction: self.fence("S", "another").transaction(1, .at(1, 1)), as: 4))
+    #expect(self.fence("S").transaction(4, .at(3, 9)) == name)
     let ledger = Ledger(database: Identifier(exactly: "D"), schema: Identifier(exactly: "S"))
     let columns = ["EPOCH", "RECEIPT"]
     #expect(try ledger.answer(QueryResult(columns: columns, rows: []), about: .at(1, 1)) == nil)

@@ -6,11 +6,16 @@ internal import Synchronization
 final class AzureBlobSession: Sendable {
   private let location: AzureBlobLocation
   private let sas: Mutex<AzureSAS>
+  private let renewal: CredentialRenewal<AzureSAS>?
   let context: ObjectStoreContext
 
-  init(_ location: AzureBlobLocation, _ sas: AzureSAS, _ context: ObjectStoreContext) {
+  init(
+    _ location: AzureBlobLocation, _ sas: AzureSAS, _ renewal: CredentialRenewal<AzureSAS>?,
+    _ context: ObjectStoreContext
+  ) {
     self.location = location
     self.sas = Mutex(sas)
+    self.renewal = renewal
     self.context = context
   }
 
@@ -29,19 +34,32 @@ final class AzureBlobSession: Sendable {
   /// Sends it, again where that helps; the answer when its status is one of `accepted`.
   func send(_ call: Call, accepting accepted: Set<Int>) async throws -> HTTPResponse {
     let id = Crypto.hex(try Crypto.randomBytes(8))  // the same for each attempt: the server's log shows them together
+    var renewals = 0
     return try await context.retrier.run { _ in
       var headers = call.headers
       headers["x-ms-version"] = "2023-11-03"
       headers["x-ms-client-request-id"] = id
-      let token = sas.withLock { $0.query }
+      let token = sas.withLock { $0 }
       let response = try await context.client.perform(
         HTTPRequest(
-          method: call.method, url: try location.url(call.key, query: call.query, sas: token), headers: headers,
+          method: call.method, url: try location.url(call.key, query: call.query, sas: token.query), headers: headers,
           body: call.body, timeout: context.timeout, maxResponseBytes: 1 << 20))
       if accepted.contains(response.status), !Self.isWorseThanItLooks(response) { return .done(response) }
       let (error, failure) = Self.failure(call.operation, response, container: location.container)
+      if error.code == .credentialsExpired, renewals < CredentialRenewals.most, try await renew(token) {
+        renewals += 1
+        return .adjusted
+      }
       return .failed(error, failure, retryAfter: response.retryAfter)
     }
+  }
+
+  /// True when there is another than the one that was refused.
+  private func renew(_ refused: AzureSAS) async throws -> Bool {
+    if sas.withLock({ $0 != refused }) { return true }
+    guard let fresh = try await renewal?(refused), fresh != refused else { return false }
+    replaceCredentials(fresh)
+    return true
   }
 
   /// 404 may mean the container, 409 something that passes, and 400 anything but blocks that are gone.

@@ -5,9 +5,13 @@ internal import NebulaHTTP
 public final class AzureBlobStore: ObjectStore {
   private let session: AzureBlobSession
 
-  /// Opens a container; nothing is sent.
-  public init(_ location: AzureBlobLocation, sas: AzureSAS, context: ObjectStoreContext) {
-    session = AzureBlobSession(location, sas, context)
+  /// Opens a container; nothing is sent. `renewal` is asked when the signature has expired, also inside an upload in
+  /// blocks, which then goes on where it was.
+  public init(
+    _ location: AzureBlobLocation, sas: AzureSAS, renewal: CredentialRenewal<AzureSAS>? = nil,
+    context: ObjectStoreContext
+  ) {
+    session = AzureBlobSession(location, sas, renewal, context)
   }
 
   /// Uses another signature from now on, also for requests that are tried again.
