@@ -53,6 +53,8 @@ class Api:
         if action == "late":
             self._apply_late(request, body, delay)
             raise Closed()
+        if action == "slow_execution":
+            return self._answer(request, body, delay)
         if action in ("expire", "kill"):
             self._session_fault(action, request)
             return self._answer(request, body)
