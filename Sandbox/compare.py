@@ -5,6 +5,8 @@
 Owed: a snapshot row for each document that lived from T0 until its range was last read (for other documents it is
 allowed once); a row for each event after T0. A snapshot row's document must be one that a scan read; an update's must
 be one that the stand-in looked up for its token; the last row of each key by SEQUENCE must be the collection's document.
+DOCUMENT_BEFORE is what stood there before the event, where a stream asked for it, else NULL. FILE and FILE_ROW name each
+row once. Values are equal when their types are too: 1, 1.0 and true are three.
 """
 import datetime
 import json
@@ -54,8 +56,19 @@ def parsed(text: str | None) -> object:
     return None if text is None else json.loads(text)
 
 
+def canonical(value: object) -> str:
+    """Equal for equal values of equal types only; Python's own equality takes 1, 1.0 and True for one."""
+    return json.dumps(value, sort_keys=True)
+
+
+def same(text: str | None, expected: list[object]) -> bool:
+    """Whether the cell's JSON is one of the values."""
+    found = canonical(parsed(text))
+    return any(canonical(value) == found for value in expected)
+
+
 def key_text(document_key: bytes) -> str:
-    return json.dumps(decoded(document_key), sort_keys=True)
+    return canonical(decoded(document_key))
 
 
 class Truth:
@@ -77,6 +90,17 @@ class Truth:
                 "WHERE s.db=? AND s.coll=? AND b.count > 0", *self.namespace):
             for rank in range(low, high + 1):
                 self.read_at.setdefault(rank, []).append(place)
+
+        # What the streams asked for beside the events.
+        self.before_images = {json.loads(options).get("fullDocumentBeforeChange", "off")
+                              for options, in self.rows("SELECT options FROM stream")} - {"off"}
+
+    def befores(self, key: str, place: int, operation: str) -> list[object]:
+        """What may stand in DOCUMENT_BEFORE of the event at this place."""
+        if not self.before_images or operation not in ("update", "replace", "delete"):
+            return [None]
+        ended = [self.document(version) for version, _, until, _ in self.versions.get(key, []) if until == place]
+        return ended if self.before_images == {"required"} else ended + [None]
 
     def rows(self, question: str, *given: object):
         return self.store.execute(question, given)
@@ -144,6 +168,8 @@ class Comparison:
         self.order: list[tuple[str, str]] = []
         self.start: int | None = None
         self.tokens: set[str] = set()
+        # The row that each place in a file belongs to; one that came twice has its place twice.
+        self.places: dict[tuple[str, int], tuple[str, str]] = {}
 
     def run(self) -> Result:
         copies, events = self.load()
@@ -166,11 +192,13 @@ class Comparison:
             for row in chunk:
                 self.result.destination += 1
                 row = dict(zip(COLUMNS, row))
-                key = json.dumps(parsed(row["DOCUMENT_KEY"]), sort_keys=True)
+                key = canonical(parsed(row["DOCUMENT_KEY"]))
+                self.check_place(row, key)
                 if row["OPERATION"] == "snapshot":
                     self.tokens.add(row["EVENT_ID"].partition("/")[0])
                     self.copies[key] += 1
-                    copies[key] = (row["DOCUMENT"], row["NAMESPACE"], row["SEQUENCE"])
+                    copies[key] = (row["DOCUMENT"], row["NAMESPACE"], row["SEQUENCE"],
+                                   row["DOCUMENT_BEFORE"] or row["UPDATE_DESCRIPTION"])
                 else:
                     self.events[row["EVENT_ID"]] += 1
                     events[row["EVENT_ID"]] = row
@@ -180,10 +208,17 @@ class Comparison:
                     self.last[key] = (row["SEQUENCE"], row["DOCUMENT"], row["OPERATION"])
         return copies, events
 
+    def check_place(self, row: dict, key: str) -> None:
+        place, identity = (row["FILE"], row["FILE_ROW"]), (row["EVENT_ID"], key)
+        if not row["FILE"] or (row["FILE_ROW"] or 0) < 1:
+            self.result.note("differing", f"FILE and FILE_ROW {place} of {identity}")
+        elif self.places.setdefault(place, identity) != identity:
+            self.result.note("differing", f"{place} is the place of {self.places[place]} and of {identity}")
+
     def check_copies(self, copies: dict) -> None:
         owed, allowed = self.truth.owed_copies(self.start)
         self.result.source += len(owed)
-        self.highest_copy = max((sequence for _, _, sequence in copies.values()), default="")
+        self.highest_copy = max((copy[2] for copy in copies.values()), default="")
         for key, count in self.copies.items():
             if key not in owed:
                 if key not in allowed:
@@ -193,8 +228,8 @@ class Comparison:
             self.result.duplicated += count - 1
             if count > 1:
                 self.result.examples.append(f"duplicated: snapshot row {key}, {count} times")
-            text, namespace, _ = copies[key]
-            if namespace != self.name or parsed(text) not in self.truth.scanned_documents(key):
+            text, namespace, _, odd = copies[key]
+            if odd is not None or namespace != self.name or not same(text, self.truth.scanned_documents(key)):
                 self.result.note("differing", f"snapshot row {key}")
         for key in owed - self.copies.keys():
             self.result.note("lost", f"snapshot row {key}")
@@ -230,15 +265,17 @@ class Comparison:
         wrong = []
         if row["OPERATION"] != operation or row["NAMESPACE"] != self.name:
             wrong.append("OPERATION or NAMESPACE")
-        if parsed(row["DOCUMENT_KEY"]) != decoded(document_key):
+        if not same(row["DOCUMENT_KEY"], [decoded(document_key)]):
             wrong.append("DOCUMENT_KEY")
         if row["EVENT_TIME"] != EPOCH + datetime.timedelta(seconds=seconds):
             wrong.append("EVENT_TIME")
         if operation in ("insert", "update", "replace", "delete"):
-            if parsed(row["UPDATE_DESCRIPTION"]) != (decoded(update) if operation == "update" else None):
+            if not same(row["UPDATE_DESCRIPTION"], [decoded(update) if operation == "update" else None]):
                 wrong.append("UPDATE_DESCRIPTION")
-            if parsed(row["DOCUMENT"]) not in self.documents(place, operation, version):
+            if not same(row["DOCUMENT"], self.documents(place, operation, version)):
                 wrong.append("DOCUMENT")
+            if not same(row["DOCUMENT_BEFORE"], self.truth.befores(key_text(document_key), place, operation)):
+                wrong.append("DOCUMENT_BEFORE")
         return wrong
 
     def documents(self, place: int, operation: str, version: int | None) -> list[object]:
@@ -260,7 +297,7 @@ class Comparison:
                 # It died before T0, or between T0 and its range's scan with its delete event owed above.
                 if expected is not None:
                     self.result.note("differing", f"no row at all of {key}, which lives")
-            elif parsed(row[1]) != expected and (expected is not None or row[2] != "delete"):
+            elif not same(row[1], [expected]) and (expected is not None or row[2] != "delete"):
                 self.result.note("differing", f"the last row of {key} by SEQUENCE is not its document")
 
 
