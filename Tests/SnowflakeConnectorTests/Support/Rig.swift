@@ -16,7 +16,7 @@ struct Rig: Sendable {
 
   init(
     _ standIn: StandIn, pipeline: String = "orders", budget: Int = 128 << 20, spoolBytes: Int = 4 << 30,
-    crash: CrashPoints = .none, _ changes: KeyValuePairs<String, String> = [:]
+    crash: CrashPoints = .none, clock: Timekeeper = .quick, _ changes: KeyValuePairs<String, String> = [:]
   ) throws {
     folder = NSTemporaryDirectory() + "nebula-rig-\(UUID().uuidString)"
     for name in ["state", "spool"] {
@@ -30,7 +30,7 @@ struct Rig: Sendable {
     self.budget = MemoryBudget(bytes: budget)
     let log = log
     let context = ConnectorContext(
-      pipeline: pipeline, clock: .quick, log: Logger { log.add("\($0) \($1)") }, metrics: metrics, budget: self.budget,
+      pipeline: pipeline, clock: clock, log: Logger { log.add("\($0) \($1)") }, metrics: metrics, budget: self.budget,
       deadLetters: letters, paths: Paths(state: folder + "/state", spool: folder + "/spool", maxSpoolBytes: spoolBytes),
       crash: crash)
     destination = try SnowflakeDestination(try SnowflakeOptions(decoding: properties), context)
