@@ -130,7 +130,10 @@ public struct SnowflakeOptions: ConnectorOptions {
         + "column is always staged as JSON, since COPY refuses the blank line that CSV has for its NULL."),
     Field("compression_type", \.compressionType, "GZIP, ZSTD or NONE; ZSTD for JSON and GZIP for CSV when not set."),
     Field("compression_level", \.compressionLevel, "GZIP 0 to 9, ZSTD 1 to 19; 1 when not set."),
-    Field("json", \.json, "How BSON documents are written: plain, or MongoDB's relaxed or canonical Extended JSON."),
+    Field(
+      "json", \.json,
+      "How BSON documents are written: plain, or MongoDB's relaxed or canonical Extended JSON. Of two members with one "
+        + "name the last is loaded."),
     Field("stage_name", \.stageName, "The internal stage, created when missing."),
     Field("stage_prefix", \.stagePrefix, "The folder in the stage under which files are put; may be empty."),
     Field(
