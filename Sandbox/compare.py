@@ -2,11 +2,12 @@
 
     python -m Sandbox.compare TRUTH.sqlite TABLE.parquet DATABASE COLLECTION
 
+Values are equal when their types are too: 1, 1.0 and true are three. DOCUMENT_BEFORE is what stood there before the event
+where a stream asked for it, else NULL. FILE and FILE_ROW name each row once.
+
 Owed: a snapshot row for each document that lived from T0 until its range was last read (for other documents it is
 allowed once); a row for each event after T0. A snapshot row's document must be one that a scan read; an update's must
 be one that the stand-in looked up for its token; the last row of each key by SEQUENCE must be the collection's document.
-DOCUMENT_BEFORE is what stood there before the event, where a stream asked for it, else NULL. FILE and FILE_ROW name each
-row once. Values are equal when their types are too: 1, 1.0 and true are three.
 """
 import datetime
 import json
@@ -56,19 +57,16 @@ def parsed(text: str | None) -> object:
     return None if text is None else json.loads(text)
 
 
-def canonical(value: object) -> str:
-    """Equal for equal values of equal types only; Python's own equality takes 1, 1.0 and True for one."""
-    return json.dumps(value, sort_keys=True)
-
-
-def same(text: str | None, expected: list[object]) -> bool:
-    """Whether the cell's JSON is one of the values."""
-    found = canonical(parsed(text))
-    return any(canonical(value) == found for value in expected)
-
-
 def key_text(document_key: bytes) -> str:
-    return canonical(decoded(document_key))
+    return json.dumps(decoded(document_key), sort_keys=True)
+
+
+class Values(list):
+    """JSON values; one is `in` it in its own type only, where Python's equality takes 1, 1.0 and True for one."""
+
+    def __contains__(self, value: object) -> bool:
+        wanted = json.dumps(value, sort_keys=True)
+        return any(json.dumps(one, sort_keys=True) == wanted for one in self)
 
 
 class Truth:
@@ -98,9 +96,9 @@ class Truth:
     def befores(self, key: str, place: int, operation: str) -> list[object]:
         """What may stand in DOCUMENT_BEFORE of the event at this place."""
         if not self.before_images or operation not in ("update", "replace", "delete"):
-            return [None]
+            return Values([None])
         ended = [self.document(version) for version, _, until, _ in self.versions.get(key, []) if until == place]
-        return ended if self.before_images == {"required"} else ended + [None]
+        return Values(ended if self.before_images == {"required"} else ended + [None])
 
     def rows(self, question: str, *given: object):
         return self.store.execute(question, given)
@@ -152,7 +150,7 @@ class Truth:
         versions = self.versions[key]
         seen = {version for place in self.read_at.get(versions[0][3], []) for version, since, until, _ in versions
                 if since <= place and (until is None or place < until)}
-        return [self.document(version) for version in seen]
+        return Values([self.document(version) for version in seen])
 
 
 class Comparison:
@@ -192,13 +190,11 @@ class Comparison:
             for row in chunk:
                 self.result.destination += 1
                 row = dict(zip(COLUMNS, row))
-                key = canonical(parsed(row["DOCUMENT_KEY"]))
-                self.check_place(row, key)
+                key = json.dumps(parsed(row["DOCUMENT_KEY"]), sort_keys=True)
                 if row["OPERATION"] == "snapshot":
                     self.tokens.add(row["EVENT_ID"].partition("/")[0])
                     self.copies[key] += 1
-                    copies[key] = (row["DOCUMENT"], row["NAMESPACE"], row["SEQUENCE"],
-                                   row["DOCUMENT_BEFORE"] or row["UPDATE_DESCRIPTION"])
+                    copies[key] = (row["DOCUMENT"], row["NAMESPACE"], row["SEQUENCE"])
                 else:
                     self.events[row["EVENT_ID"]] += 1
                     events[row["EVENT_ID"]] = row
@@ -206,6 +202,7 @@ class Comparison:
                     self.result.note("differing", f"SEQUENCE {row['SEQUENCE']}")
                 elif key not in self.last or self.last[key][0] < row["SEQUENCE"]:
                     self.last[key] = (row["SEQUENCE"], row["DOCUMENT"], row["OPERATION"])
+                self.check_place(row, key)
         return copies, events
 
     def check_place(self, row: dict, key: str) -> None:
@@ -214,11 +211,13 @@ class Comparison:
             self.result.note("differing", f"FILE and FILE_ROW {place} of {identity}")
         elif self.places.setdefault(place, identity) != identity:
             self.result.note("differing", f"{place} is the place of {self.places[place]} and of {identity}")
+        if row["OPERATION"] == "snapshot" and (row["DOCUMENT_BEFORE"] or row["UPDATE_DESCRIPTION"]):
+            self.result.note("differing", f"snapshot row {key} has DOCUMENT_BEFORE or UPDATE_DESCRIPTION")
 
     def check_copies(self, copies: dict) -> None:
         owed, allowed = self.truth.owed_copies(self.start)
         self.result.source += len(owed)
-        self.highest_copy = max((copy[2] for copy in copies.values()), default="")
+        self.highest_copy = max((sequence for _, _, sequence in copies.values()), default="")
         for key, count in self.copies.items():
             if key not in owed:
                 if key not in allowed:
@@ -228,8 +227,8 @@ class Comparison:
             self.result.duplicated += count - 1
             if count > 1:
                 self.result.examples.append(f"duplicated: snapshot row {key}, {count} times")
-            text, namespace, _, odd = copies[key]
-            if odd is not None or namespace != self.name or not same(text, self.truth.scanned_documents(key)):
+            text, namespace, _ = copies[key]
+            if namespace != self.name or parsed(text) not in self.truth.scanned_documents(key):
                 self.result.note("differing", f"snapshot row {key}")
         for key in owed - self.copies.keys():
             self.result.note("lost", f"snapshot row {key}")
@@ -265,26 +264,26 @@ class Comparison:
         wrong = []
         if row["OPERATION"] != operation or row["NAMESPACE"] != self.name:
             wrong.append("OPERATION or NAMESPACE")
-        if not same(row["DOCUMENT_KEY"], [decoded(document_key)]):
+        if parsed(row["DOCUMENT_KEY"]) not in Values([decoded(document_key)]):
             wrong.append("DOCUMENT_KEY")
         if row["EVENT_TIME"] != EPOCH + datetime.timedelta(seconds=seconds):
             wrong.append("EVENT_TIME")
         if operation in ("insert", "update", "replace", "delete"):
-            if not same(row["UPDATE_DESCRIPTION"], [decoded(update) if operation == "update" else None]):
+            if parsed(row["UPDATE_DESCRIPTION"]) not in Values([decoded(update) if operation == "update" else None]):
                 wrong.append("UPDATE_DESCRIPTION")
-            if not same(row["DOCUMENT"], self.documents(place, operation, version)):
+            if parsed(row["DOCUMENT"]) not in self.documents(place, operation, version):
                 wrong.append("DOCUMENT")
-            if not same(row["DOCUMENT_BEFORE"], self.truth.befores(key_text(document_key), place, operation)):
+            if parsed(row["DOCUMENT_BEFORE"]) not in self.truth.befores(key_text(document_key), place, operation):
                 wrong.append("DOCUMENT_BEFORE")
         return wrong
 
     def documents(self, place: int, operation: str, version: int | None) -> list[object]:
         if operation == "delete":
-            return [None]
+            return Values([None])
         if operation == "update":
             served = self.truth.rows("SELECT version FROM served WHERE place=?", place).fetchall()
-            return [self.truth.document(one) for one, in served]
-        return [self.truth.document(version)]
+            return Values([self.truth.document(one) for one, in served])
+        return Values([self.truth.document(version)])
 
     def check_last(self) -> None:
         for key, versions in self.truth.versions.items():
@@ -297,7 +296,7 @@ class Comparison:
                 # It died before T0, or between T0 and its range's scan with its delete event owed above.
                 if expected is not None:
                     self.result.note("differing", f"no row at all of {key}, which lives")
-            elif not same(row[1], [expected]) and (expected is not None or row[2] != "delete"):
+            elif parsed(row[1]) not in Values([expected]) and (expected is not None or row[2] != "delete"):
                 self.result.note("differing", f"the last row of {key} by SEQUENCE is not its document")
 
 
