@@ -74,9 +74,9 @@ def test_an_empty_field_without_quotes_is_null(standin, tmp_path):
 @pytest.mark.parametrize("form", ["CSV", "JSON"])
 def test_a_single_column_keeps_its_nulls(standin, tmp_path, form):
     path = tmp_path / "one.jsonl"
-    path.write_text('{"only":"x"}\n{"only":null}\n{}\n{"only":""}\n{"only":"two\\n\\nlines"}\n')
+    path.write_text('{"cell":"x"}\n{"cell":null}\n{}\n{"cell":""}\n{"cell":"two\\n\\nlines"}\n')
     load(standin, tmp_path, path, f"SINGLE_{form}", ("destination.file_format", form))
-    assert Counter(rows(standin, f"SELECT ONLY FROM DB.SCH.SINGLE_{form}")) == {("x",): 1, (None,): 2, ("",): 1, ("two\n\nlines",): 1}
+    assert Counter(rows(standin, f"SELECT CELL FROM DB.SCH.SINGLE_{form}")) == {("x",): 1, (None,): 2, ("",): 1, ("two\n\nlines",): 1}
 
 
 def test_of_two_members_with_one_name_the_last_is_loaded(standin, tmp_path):
