@@ -53,6 +53,8 @@ class Api:
         if action == "late":
             self._apply_late(request, body, rule.pause)
             raise Closed()
+        if action == "slow_execution":
+            return self._answer(request, body, rule.pause)
         rule.hold()
         if action in ("expire", "kill"):
             self._session_fault(action, request)

@@ -15,6 +15,7 @@ ACTIONS = {
     "late",              # the connection is closed at once, applied {"delay_ms": n} later
     "slow",              # answered {"delay_ms": n} later, applied at once
     "slow_before",       # applied {"delay_ms": n} later, then answered
+    "slow_execution",    # the statement itself takes {"delay_ms": n} longer, so the answer may be "still running"
     "truncate",          # applied, answered with 200 and a body that ends early ({"keep": bytes})
     "expire",            # 390112 for this request (the session's token expires)
     "kill",              # the session is gone: 390111, its transaction stays open, detached

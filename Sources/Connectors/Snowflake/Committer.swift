@@ -58,7 +58,7 @@ struct Committer: Sendable {
     case .done(let envelope): return try await session.result(of: envelope)
     case .refused(let server):
       if let missing = CopyResult.missingFile(server, table: table) { throw missing }
-      if let rejection = CopyResult.rejection(server, table: table) { throw rejection }
+      if let rejection = CopyResult.rejection(server, of: statement, table: table) { throw rejection }
       throw server.error(trying: "COPY into \(table.sql)", grant: Grants.load(table))
     }
   }

@@ -4,10 +4,14 @@ internal import NebulaFormats
 /// Writes plain records (CSV rows, flat JSON objects) as rows of CSV or lines of JSON, a column a field.
 ///
 /// In CSV an empty field is NULL and `""` an empty text. A column for text takes a JSON string as it reads and anything
-/// else as its JSON text; a VARIANT column takes JSON text always, so that each value keeps its type.
+/// else as its JSON text; a VARIANT column takes JSON text always, so that each value keeps its type. A value that the
+/// column's type can't take is a rejected record.
 final class RecordEncoder: RowEncoder {
   let rows = OutputBuffer(capacity: 320 << 10)
   private let columns: [LoadColumn]
+  private let checks: [ColumnCheck]
+  /// The columns whose type does not take everything.
+  private let checked: [Int]
   private let target: FileFormat
   private let limit: Int
   private let slotsByName: [String: Int]
@@ -22,6 +26,8 @@ final class RecordEncoder: RowEncoder {
 
   init(_ columns: [LoadColumn], as target: FileFormat, limit: Int) {
     self.columns = columns
+    checks = columns.map { ColumnCheck(type: $0.type) }
+    checked = checks.indices.filter { [checks] in checks[$0] != .anything }
     self.target = target
     self.limit = limit
     slotsByName = Dictionary(columns.enumerated().map { ($1.name.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -104,11 +110,22 @@ final class RecordEncoder: RowEncoder {
           "The column \(shortened(columns[slot].name.name)) is declared as JSON or number: \(problem.reason)")
       }
       target == .json ? rows.append(oneLine: content) : CSVText.appendField(content, dialect: output, to: rows)
-    } else if target == .json {
+      return
+    }
+    try check(content, slot)
+    if target == .json {
       JSONText.appendString(content, to: rows)
     } else {
       CSVText.appendField(content, dialect: output, to: rows, alwaysQuote: content.isEmpty)
     }
+  }
+
+  /// Throws when the column can't take the text.
+  private func check(_ content: UnsafeRawBufferPointer, _ slot: Int) throws(NebulaError) {
+    guard !checks[slot].takes(content) else { return }
+    throw Self.unreadable(
+      "The column \(shortened(columns[slot].name.name)) is \(columns[slot].type), which can't take "
+        + shortened(String(decoding: content.prefix(200), as: UTF8.self)))
   }
 
   private func separator(_ slot: Int) {
@@ -127,12 +144,26 @@ final class RecordEncoder: RowEncoder {
       members[slot] = member
       guess = slot + 1
     }
+    for slot in checked { if let member = members[slot] { try check(member, object, slot) } }
     if target == .json { return jsonLine(object) }
     for slot in members.indices {
       if slot > 0 { rows.append(",") }
       if let member = members[slot] { field(member, object, slot) }
     }
     rows.append("\n")
+  }
+
+  private func check(
+    _ member: JSONObjectReader.Member, _ object: UnsafeRawBufferPointer, _ slot: Int
+  ) throws(NebulaError) {
+    let value = UnsafeRawBufferPointer(rebasing: object[member.value])
+    if member.kind == .null { return }
+    guard member.kind == .string else { return try check(value, slot) }
+    let inside = UnsafeRawBufferPointer(rebasing: value.dropFirst().dropLast())
+    guard inside.contains(UInt8(ascii: "\\")) else { return try check(inside, slot) }
+    scratch.removeAll(keepingCapacity: true)
+    JSONObjectReader.unescape(inside, into: scratch)
+    try scratch.withBytes { (text) throws(NebulaError) in try check(text, slot) }
   }
 
   /// Members under their columns' names; those that are null are left out, so that they become NULL.
