@@ -2,7 +2,8 @@ import NebulaCore
 
 /// Files that grow: ranges are appended at offsets and become visible by a flush, under a lease.
 final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
-  private var uncommitted: Set<EpochID> = []
+  /// What was appended and not flushed: the ends of each epoch's ranges, by file.
+  private var uncommitted: [EpochID: [Int: Int]] = [:]
   var traits: DestinationTraits { DestinationTraits(hasFence: true) }
   func check() async throws -> [Finding] { [] }
   func guarantee(from source: SourceTraits) throws -> Guarantee { .exactlyOnce(because: "model") }
@@ -12,7 +13,7 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
 
   func open(_ lease: Lease) async throws {
     generation = lease.generation
-    uncommitted = []
+    uncommitted = [:]
     for unit in 0..<rules.units {
       try await sim.idempotent(process) { [self] () throws -> Outcome<Void> in
         if lease.generation > world.files[unit].lease { world.files[unit].lease = lease.generation }
@@ -28,15 +29,15 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
   /// Throws away what was appended and not flushed.
   private func clear(_ unit: Int) async throws {
     let length = try await length(unit)
-    _ = try await sim.idempotent(process) { [self] in .value(try flush(unit, to: length)) }
+    _ = try await sim.idempotent(process) { [self] in .value(try flush(unit, to: length, retaining: false)) }
   }
-  private func flush(_ unit: Int, to end: Int) throws -> Flush {
+  private func flush(_ unit: Int, to end: Int, retaining: Bool) throws -> Flush {
     guard world.files[unit].lease == generation else { throw fenced }
     var content = world.files[unit].committed
     while content.count < end, let next = world.files[unit].pending[content.count] { content += next }
     guard content.count == end, end >= world.files[unit].committed.count else { return .refused }
     world.files[unit].committed = content
-    world.files[unit].pending = [:]
+    world.files[unit].pending = retaining ? world.files[unit].pending.filter { $0.key >= end } : [:]
     return .done
   }
 
@@ -44,24 +45,30 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
   func write(_ batch: RecordBatch, to epoch: EpochID) async throws { take(batch, epoch) }
 
   func prepare(_ epoch: EpochID) async throws -> PreparedEpoch {
-    while rules.appendsAfterFlush, !uncommitted.isEmpty {
+    while rules.appending == .afterFlush, !uncommitted.isEmpty {
       try await sim.yield(process)
       try Task.checkCancellation()
     }
     let units = open[epoch] ?? [:]
     var offsets: [Int: Int] = [:]
     for (unit, rows) in units.sorted(by: { $0.key < $1.key }) {
-      let offset = try await length(unit)
-      offsets[unit] = offset
+      var offset = try await length(unit)
+      if rules.appending == .behindAppended {
+        offset = max(offset, uncommitted.values.compactMap { $0[unit] }.max() ?? 0)
+      }
+      let start = offset
+      offsets[unit] = start
       try await sim.idempotent(process) { [self] () throws -> Outcome<Void> in
         guard world.files[unit].lease == generation else { throw fenced }
-        if offset >= world.files[unit].committed.count { world.files[unit].pending[offset] = rows }
+        if start >= world.files[unit].committed.count { world.files[unit].pending[start] = rows }
         return .value(())
       }
     }
     try maybeFail()
     let prepared = prepared(epoch, Manifest(units, offsets: offsets))
-    if !prepared.isEmpty { uncommitted.insert(epoch) }
+    if !prepared.isEmpty {
+      uncommitted[epoch] = units.reduce(into: offsets) { $0[$1.key, default: 0] += $1.value.count }
+    }
     return prepared
   }
 
@@ -70,7 +77,14 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
       let end = unit.offset + unit.count
       while true {
         do {
-          if case .done = try await sim.effect(process, { [self] in .value(try flush(unit.unit, to: end)) }) { break }
+          if case .done = try await sim.effect(
+            process,
+            { [self] in
+              .value(try flush(unit.unit, to: end, retaining: rules.flushRetains))
+            })
+          {
+            break
+          }
         } catch is Lost {}
         let length = try await length(unit.unit)
         if length == end { break }
@@ -80,7 +94,7 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
         throw sim.unreachable
       }
     }
-    uncommitted.remove(epoch.id)
+    uncommitted[epoch.id] = nil
     forget(epoch.id)
     return .committed(receipt(epoch))
   }
@@ -93,16 +107,18 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
       switch try await length(unit.unit) {
       case unit.offset + unit.count: done.append(unit)
       case unit.offset: continue
+      // What was appended behind an epoch that is gone is gone with it.
+      case ..<unit.offset where rules.appending == .behindAppended: continue
       case let length: return .unknown("file \(unit.unit) has \(length) bytes")
       }
     }
-    uncommitted.remove(epoch.id)
+    uncommitted[epoch.id] = nil
     return done.count == units.count ? .committed(receipt(epoch)) : partial(done, epoch)
   }
 
   func abort(_ epoch: EpochID, _ prepared: PreparedEpoch?) async throws {
     for unit in (prepared.map(Manifest.init) ?? Manifest(open[epoch] ?? [:])).units { try await clear(unit.unit) }
-    uncommitted.remove(epoch)
+    uncommitted[epoch] = nil
     forget(epoch)
   }
 }
