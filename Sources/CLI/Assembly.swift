@@ -47,7 +47,9 @@ struct Assembly {
     let context = ConnectorContext(
       pipeline: configuration.name, mode: mode, clock: .system, log: log,
       budget: MemoryBudget(bytes: configuration.settings.maxInFlightBytes), deadLetters: deadLetters,
-      paths: Paths(state: folder, spool: "\(folder)/spool"), crash: crash,
+      paths: Paths(
+        state: folder, spool: configuration.spoolFolder, maxSpoolBytes: configuration.settings.maxSpoolBytes),
+      crash: crash,
       retryFor: configuration.settings.retryFor)
     guard
       let makeSource = configuration.source.connector.makeSource,

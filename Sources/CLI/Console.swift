@@ -11,6 +11,9 @@ final class Console: Sendable {
     var redactor = Redactor(secrets: [])
     var level = Logger.Level.info
     var hasProgressLine = false
+    /// True after standard error took nothing for a while: the next line does not wait for it again.
+    var isStalled = false
+    var dropped = 0
   }
   private let state = Mutex(State())
   let isJSON: Bool
@@ -48,14 +51,14 @@ final class Console: Sendable {
           "type": .text("log"), "time": .text(time), "level": .text("\(level)"), "message": .text(message),
         ])
         .written : "\(time) \(level) \(message)"
-      put(line + "\n", STDERR_FILENO)
+      offer(line + "\n", &state)
     }
   }
 
   /// Writes over the last progress line.
   func progress(_ text: String) {
     state.withLock { state in
-      put("\r\u{1b}[2K" + state.redactor(text), STDERR_FILENO)
+      offer("\r\u{1b}[2K" + state.redactor(text), &state)
       state.hasProgressLine = true
     }
   }
@@ -77,8 +80,32 @@ final class Console: Sendable {
 
   private func clearProgress(_ state: inout State) {
     guard state.hasProgressLine else { return }
-    put("\r\u{1b}[2K", STDERR_FILENO)
+    offer("\r\u{1b}[2K", &state)
     state.hasProgressLine = false
+  }
+
+  /// Writes a log or progress line, or drops it when nobody takes it (Ctrl-S, a log collector that hangs): moving data
+  /// must not wait for that. How many were dropped is said as soon as there is room again.
+  private func offer(_ text: String, _ state: inout State) {
+    guard hasRoom(within: state.isStalled ? 0 : 1000) else {
+      state.isStalled = true
+      state.dropped += 1
+      return
+    }
+    if state.dropped > 0 {
+      let message = "\(state.dropped) lines before this one were dropped: nobody read them."
+      put(
+        (isJSON ? JSON.object(["type": .text("log"), "message": .text(message)]).written : message) + "\n",
+        STDERR_FILENO)
+    }
+    (state.isStalled, state.dropped) = (false, 0)
+    put(text, STDERR_FILENO)
+  }
+
+  /// True when standard error takes some bytes without blocking: 4 KiB for a pipe, which is more than a line.
+  private func hasRoom(within milliseconds: Int32) -> Bool {
+    var file = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+    return poll(&file, 1, milliseconds) != 0
   }
 
   /// Writes all of it, or gives up: a closed pipe is no reason to stop a pipeline.

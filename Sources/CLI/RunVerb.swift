@@ -66,8 +66,10 @@ struct PipelineRun {
         deadLetters: assembly.deadLetters, settings: configuration.settings, clock: clock, log: console.logger,
         crash: assembly.context.crash))
     Signals.onFirst { [console] in
-      console.log(.info, "Stopping: what is open is finished or left to the next run. A second signal stops at once.")
       pipeline.stop()
+      Task {
+        console.log(.info, "Stopping: what is open is finished or left to the next run. A second signal stops at once.")
+      }
     }
     let started = clock.monotonic()
     let shown = Task { await show(pipeline, since: started) }

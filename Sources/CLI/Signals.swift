@@ -4,7 +4,8 @@ import Synchronization
 /// SIGTERM and SIGINT: the first asks for a clean end, the second ends the process at once.
 ///
 /// By a handler and a pipe, not by blocked signals and `sigwait`: the main queue's own thread waits with every signal
-/// unblocked, so a blocked one would be delivered there and end the process.
+/// unblocked, so a blocked one would be delivered there and end the process. The listening thread never waits for
+/// anything but the next signal, so that a second one is heard whatever the first one's work is stuck in.
 enum Signals {
   private static let stop = Mutex<(@Sendable () -> Void)?>(nil)
   /// The pipe's write end; the handler may do no more than write to it.
@@ -27,7 +28,7 @@ enum Signals {
     pthread_detach(thread)
   }
 
-  /// Until this is called, the first signal ends the process at once: nothing has begun.
+  /// Until this is called, the first signal ends the process at once: nothing has begun. `body` must not block.
   static func onFirst(_ body: @escaping @Sendable () -> Void) { stop.withLock { $0 = body } }
 
   private static func wait(on source: Int32) -> Never {

@@ -61,12 +61,13 @@ public struct Field<Options>: Sendable {
   public init<Value: PropertyDecodable>(
     _ name: String, _ path: any WritableKeyPath<Options, Value> & Sendable, required: Bool = false,
     range: ClosedRange<Value>? = nil, environment: [String] = [], secret: Bool = false, identity: Bool = false,
-    example: String? = nil, _ help: String
+    identityElse: [String] = [], example: String? = nil, _ help: String
   ) where Options: ConnectorOptions {
     let specification = PropertySpecification(
       name: name, kind: Value.kind, choices: Value.choices, minimum: range?.lowerBound.written,
       maximum: range?.upperBound.written, fallback: required ? nil : Options()[keyPath: path].written,
-      isRequired: required, environment: environment, isSecret: secret, isIdentity: identity, help: help,
+      isRequired: required, environment: environment, isSecret: secret, isIdentity: identity,
+      identityElse: identityElse, help: help,
       example: example)
     self.init(specification, path, check: { range?.contains($0) ?? true })
   }
@@ -74,12 +75,13 @@ public struct Field<Options>: Sendable {
   /// A property without an order, so without a range.
   public init<Value: PropertyDecodable>(
     _ name: String, _ path: any WritableKeyPath<Options, Value> & Sendable, required: Bool = false,
-    environment: [String] = [], secret: Bool = false, identity: Bool = false, example: String? = nil, _ help: String
+    environment: [String] = [], secret: Bool = false, identity: Bool = false, identityElse: [String] = [],
+    example: String? = nil, _ help: String
   ) where Options: ConnectorOptions {
     let specification = PropertySpecification(
       name: name, kind: Value.kind, choices: Value.choices, minimum: nil, maximum: nil,
       fallback: required ? nil : Options()[keyPath: path].written, isRequired: required, environment: environment,
-      isSecret: secret, isIdentity: identity, help: help, example: example)
+      isSecret: secret, isIdentity: identity, identityElse: identityElse, help: help, example: example)
     self.init(specification, path, check: { _ in true })
   }
 

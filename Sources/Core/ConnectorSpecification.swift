@@ -33,7 +33,8 @@ public struct ConnectorSpecification: Sendable, Hashable, Codable {
   public func identity(of given: Properties) -> [String: String] {
     var identity: [String: String] = [:]
     for property in properties where property.isIdentity {
-      identity[property.name] = given[property.name].map(\.canonical) ?? property.fallback ?? ""
+      let value = ([property.name] + property.identityElse).lazy.compactMap { given[$0]?.canonical }.first
+      identity[property.name] = value ?? property.fallback ?? ""
     }
     return identity
   }
@@ -94,6 +95,8 @@ public struct PropertySpecification: Sendable, Hashable, Codable {
   public var isSecret: Bool
   /// True when it says what is moved: stored with the position, and a difference stops the pipeline.
   public var isIdentity: Bool
+  /// The properties that say the same thing when this one is not written: an address instead of an account.
+  public var identityElse: [String] = []
   /// One line of help.
   public var help: String
   /// A value to show in the docs.

@@ -8,10 +8,11 @@ import Testing
   private struct Unknown: Error {}
 
   @Test func ceilingDoublesAndIsBounded() {
+    var since: Duration?
     var backoff = Backoff(patience: .seconds(3600))
     var ceilings: [UInt64] = []
     for _ in 0..<9 {
-      _ = backoff.after(passing, now: .zero) { range in
+      _ = backoff.after(passing, since: &since, now: .zero) { range in
         ceilings.append(range.upperBound - 1)
         return range.lowerBound
       }
@@ -20,30 +21,35 @@ import Testing
   }
 
   @Test func givesUpAfterItsPatienceNotBefore() {
+    var since: Duration?
     var backoff = Backoff(patience: .seconds(60))
-    #expect(backoff.after(passing, now: .seconds(100)) { _ in 7 } == .wait(.milliseconds(7)))
-    #expect(backoff.after(passing, now: .seconds(159)) { _ in 7 } == .wait(.milliseconds(7)))
-    #expect(backoff.after(passing, now: .seconds(160)) { _ in 7 } == .giveUp)
+    #expect(backoff.after(passing, since: &since, now: .seconds(100)) { _ in 7 } == .wait(.milliseconds(7)))
+    #expect(backoff.after(passing, since: &since, now: .seconds(159)) { _ in 7 } == .wait(.milliseconds(7)))
+    #expect(backoff.after(passing, since: &since, now: .seconds(160)) { _ in 7 } == .giveUp)
+    since = nil
     backoff.reset()
-    #expect(backoff.after(passing, now: .seconds(161)) { _ in 7 } == .wait(.milliseconds(7)))
+    #expect(backoff.after(passing, since: &since, now: .seconds(161)) { _ in 7 } == .wait(.milliseconds(7)))
   }
 
   @Test func waitsAsLongAsTheOtherSideAsked() {
+    var since: Duration?
     var backoff = Backoff(patience: .seconds(60))
     let asked = NebulaError("model.busy", "Busy.", remedy: "", disposition: .retry(after: .seconds(9)))
-    #expect(backoff.after(asked, now: .zero) { _ in 7 } == .wait(.seconds(9)))
+    #expect(backoff.after(asked, since: &since, now: .zero) { _ in 7 } == .wait(.seconds(9)))
   }
 
   @Test func stopsAtOnceOnWhatCannotPass() {
+    var since: Duration?
     var backoff = Backoff(patience: .seconds(60))
     let final = NebulaError("model.wrong", "Wrong.", remedy: "")
-    #expect(backoff.after(final, now: .zero) { _ in 7 } == .giveUp)
-    #expect(backoff.after(CancellationError(), now: .zero) { _ in 7 } == .giveUp)
+    #expect(backoff.after(final, since: &since, now: .zero) { _ in 7 } == .giveUp)
+    #expect(backoff.after(CancellationError(), since: &since, now: .zero) { _ in 7 } == .giveUp)
   }
 
   @Test func triesUnknownErrorsWithinTheSameBound() {
+    var since: Duration?
     var backoff = Backoff(patience: .seconds(60))
-    #expect(backoff.after(Unknown(), now: .zero) { _ in 7 } == .wait(.milliseconds(7)))
-    #expect(backoff.after(Unknown(), now: .seconds(61)) { _ in 7 } == .giveUp)
+    #expect(backoff.after(Unknown(), since: &since, now: .zero) { _ in 7 } == .wait(.milliseconds(7)))
+    #expect(backoff.after(Unknown(), since: &since, now: .seconds(61)) { _ in 7 } == .giveUp)
   }
 }

@@ -61,9 +61,9 @@ import Testing
   @Test func anotherSchemaCutsBeforeItsBatch() {
     var ledger = Self.ledger(EpochLimits())
     _ = ledger.note(Self.batch(2, at: 2), now: .zero) { Self.id(1) }
-    #expect(!ledger.mustCut(before: Self.batch(1, at: 3)))
-    #expect(ledger.mustCut(before: Self.batch(1, at: 3, columns: ["a", "b"])))
-    #expect(!ledger.mustCut(before: .idle(at: Position([3]))))
+    #expect(try !ledger.mustCut(before: Self.batch(1, at: 3)))
+    #expect(try ledger.mustCut(before: Self.batch(1, at: 3, columns: ["a", "b"])))
+    #expect(try !ledger.mustCut(before: .idle(at: Position([3]))))
   }
 
   @Test func aPinnedEpochEndsExactlyWhereItEnded() throws {

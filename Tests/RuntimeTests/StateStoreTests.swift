@@ -26,9 +26,12 @@ let orders = PipelineIdentity(
   source: "mongo", sourceIdentity: ["database": "shop", "collection": "orders"], destination: "file",
   destinationIdentity: ["path": "/out"])
 
-func holder(_ host: String = "here", boot: String = "boot-1", process: Int32 = 10, started: UInt64 = 100) -> LeaseHolder
-{
-  LeaseHolder(host: host, boot: boot, namespace: "pid:[1]", process: process, started: started, store: 1)
+func holder(
+  _ host: String = "here", machine: String = "machine-1", boot: String = "boot-1", process: Int32 = 10,
+  started: UInt64 = 100
+) -> LeaseHolder {
+  LeaseHolder(
+    host: host, machine: machine, boot: boot, namespace: "pid:[1]", process: process, started: started, store: 1)
 }
 
 func intent(_ id: EpochID, after predecessor: EpochID?, read: UInt64 = 3, through: String? = nil) -> Intent {

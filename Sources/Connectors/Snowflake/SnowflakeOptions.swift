@@ -61,8 +61,8 @@ public struct SnowflakeOptions: ConnectorOptions {
 
   private static let place: [Field<SnowflakeOptions>] = [
     Field(
-      "account", \.account, environment: ["SNOWFLAKE_ACCOUNT"], identity: true, example: "acme-eu1",
-      "The account's identifier, without the domain."),
+      "account", \.account, environment: ["SNOWFLAKE_ACCOUNT"], identity: true, identityElse: ["host", "account_url"],
+      example: "acme-eu1", "The account's identifier, without the domain."),
     Field(
       "host", \.host, environment: ["SNOWFLAKE_HOST"], example: "acme-eu1.snowflakecomputing.com",
       "Host or URL, when it is not ACCOUNT.snowflakecomputing.com; http:// to loopback addresses only."),
@@ -81,7 +81,7 @@ public struct SnowflakeOptions: ConnectorOptions {
       example: "{database}_{collection}",
       "The table, created when missing: a plain name takes every namespace, {database} and {collection} are filled in."),
     Field(
-      "control_schema", \.controlSchema, environment: ["SNOWFLAKE_CONTROL_SCHEMA"], example: "NEBULA",
+      "control_schema", \.controlSchema, environment: ["SNOWFLAKE_CONTROL_SCHEMA"], identity: true, example: "NEBULA",
       "The schema of the fence and ledger tables; schema when not set."),
     Field(
       "warehouse", \.warehouse, environment: ["SNOWFLAKE_WAREHOUSE"], example: "LOAD_WH", "The warehouse that loads."),

@@ -73,6 +73,7 @@ actor Spool {
     NebulaError(
       .spoolFailed, "\(path) can't be \(what): \(String(cString: strerror(number))).",
       remedy: "Make room on that disk, or set another spool_directory, then run again: nothing is lost.",
-      at: .init(path: path), native: "errno \(number)", exit: .environment)
+      at: .init(path: path), native: "errno \(number)",
+      disposition: number == ENOSPC ? .retry(after: nil) : .stop, exit: .environment)
   }
 }

@@ -40,6 +40,12 @@ public struct Configuration: Sendable {
   }
   /// The state file.
   public var stateFile: String { "\(stateDirectory)/\(SQLiteStateStore.fileName)" }
+  /// The folder of staged files: this pipeline's own, since it is swept at start. In a folder that the user names and
+  /// other pipelines may share, it is told apart by the state's path.
+  public var spoolFolder: String {
+    guard let shared = settings.spoolDirectory else { return "\(stateDirectory)/spool" }
+    return "\(shared)/\(name)-\(SHA256.hex(SHA256.digest(of: Array(stateFile.utf8)).prefix(8)))"
+  }
 }
 
 /// What is said about a pipeline from all sides: a file, the command line, the environment.

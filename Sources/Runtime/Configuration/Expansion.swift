@@ -56,7 +56,7 @@ struct Expansion {
     let variable = parts[0]
     guard !variable.isEmpty, variable.utf8.allSatisfy(isNamePart), variable.first?.isNumber == false else {
       fail(
-        .configurationSyntax, "'${\(name)}' names no variable.",
+        .configurationSyntax, "A '${…}' names no variable.",  // not repeated: it may be a piece of a secret
         "Write ${NAME}, ${NAME:-default}, ${file:/path}, or '$${' for a plain '${'.", place)
       return ""
     }

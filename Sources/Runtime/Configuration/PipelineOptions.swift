@@ -12,6 +12,8 @@ public struct PipelineOptions: ConnectorOptions {
   var idleCheckpointInterval: Duration = .seconds(10)
   var shutdownDeadline: Duration = .seconds(30)
   var leaseDuration: Duration = .seconds(30)
+  var spoolDirectory: String?
+  var maxSpoolBytes: ByteCount = ByteCount(4 << 30)
   /// All defaults.
   public init() {}
 
@@ -35,7 +37,7 @@ public struct PipelineOptions: ConnectorOptions {
       "More rejected records than this stop the run; 0 stops at the first."),
     Field(
       "retry_for", \.retryFor, range: .zero...(.seconds(30 * 86_400)),
-      "How long a failing operation is tried again before the run ends, resumable, with exit code 1."),
+      "How long a failing operation is tried again before the run ends, resumable."),
     Field(
       "idle_checkpoint_interval", \.idleCheckpointInterval, range: .milliseconds(10)...(.seconds(86_400)),
       "Store the position of a source that has nothing new at most this often."),
@@ -45,6 +47,13 @@ public struct PipelineOptions: ConnectorOptions {
     Field(
       "lease_duration", \.leaseDuration, range: .seconds(1)...(.seconds(3600)),
       "How long another process waits before it takes over from one that shows no life; renewed at a third of it."),
+    Field(
+      "spool_directory", \.spoolDirectory, example: "/var/tmp/nebula",
+      "Where staged files too large for memory wait, in a folder of this pipeline's own; beside the state when not set."
+    ),
+    Field(
+      "max_spool_bytes", \.maxSpoolBytes, range: .mebibytes(64)...ByteCount(1 << 50),
+      "How much may wait there; a full spool slows the source."),
   ]
 
   /// As the pipeline wants them.
@@ -58,6 +67,8 @@ public struct PipelineOptions: ConnectorOptions {
     settings.idleCheckpointInterval = idleCheckpointInterval
     settings.shutdownDeadline = shutdownDeadline
     settings.leaseDuration = leaseDuration
+    settings.spoolDirectory = spoolDirectory
+    settings.maxSpoolBytes = maxSpoolBytes.bytes
     return settings
   }
 }

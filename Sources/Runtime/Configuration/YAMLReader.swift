@@ -103,7 +103,11 @@ struct YAMLReader {
       if let anchor { anchors[anchor] = (value, 1) }
       return (value, isPlain && ["", "~", "null", "Null", "NULL"].contains(text))
     case .alias(let name, let place):
-      guard let found = anchors[name] else { throw problem("There is no anchor '\(name)' before this alias.", place) }
+      guard let found = anchors[name] else {
+        // The name is not repeated: it may be a secret that begins with '*'.
+        throw problem(
+          "There is no anchor before this alias.", place, "A text that begins with '*' needs quotes.")
+      }
       try count(found.nodes, place)
       return (found.value, false)
     case .list(let anchor, let place):
@@ -188,7 +192,8 @@ struct YAMLReader {
 
   private func refuseTag(_ tag: String?, _ place: NebulaError.Place) throws(NebulaError) {
     guard let tag, !tag.hasPrefix("tag:yaml.org,2002:") || tag.hasSuffix(":binary"), tag != "!" else { return }
-    throw problem("The tag '\(tag)' has no meaning here.", place, "Leave it out.")
+    // The tag is not repeated: it may be a secret that begins with '!'.
+    throw problem("A tag has no meaning here.", place, "Leave it out; a text that begins with '!' needs quotes.")
   }
 
   private func problem(

@@ -15,25 +15,24 @@ struct Backoff: Sendable {
 
   private let patience: Duration
   private var attempts = 0
-  private var failingSince: Duration?
 
   /// Gives up when failures went on for `patience`.
   init(patience: Duration) { self.patience = patience }
 
   /// Something succeeded: the next failure is a first one.
-  mutating func reset() { (attempts, failingSince) = (0, nil) }
+  mutating func reset() { attempts = 0 }
 
-  /// The decision after `error`. What is unknown is tried again like what is known to pass, within the same bound:
+  /// The decision after `error`; `since` is the first of the failures in a row, and set by the first. What is unknown is tried again like what is known to pass, within the same bound:
   /// it stops the pipeline in the end, and never drops anything (Invariant 4).
   mutating func after(
-    _ error: any Error, now: Duration, random: (Range<UInt64>) -> UInt64
+    _ error: any Error, since: inout Duration?, now: Duration, random: (Range<UInt64>) -> UInt64
   ) -> Decision {
     if error is CancellationError { return .giveUp }
     let known = error as? NebulaError
     if let known, !known.isRetryable { return .giveUp }
-    let since = failingSince ?? now
-    failingSince = since
-    guard now - since < patience else { return .giveUp }
+    let first = since ?? now
+    since = first
+    guard now - first < patience else { return .giveUp }
     attempts += 1
     if case .retry(let asked?)? = known?.disposition { return .wait(min(asked, patience)) }
     let ceiling = min(Self.longest, Self.first * (1 << min(attempts - 1, 10)))

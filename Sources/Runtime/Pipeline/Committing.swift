@@ -17,6 +17,7 @@ extension Pipeline {
           remedy: "Its records are read again.", disposition: .retry(after: nil))
       }
       try await finish(settled, receipt, lease)
+      rejectedUnderway -= intent.counts.rejected
       queue.settled()
     }
   }
@@ -27,16 +28,25 @@ extension Pipeline {
     guard let prepared = intent.prepared, !prepared.isEmpty else { return .receipt(intent.emptyReceipt, intent) }
     var intent = intent
     var ask = askingFirst
+    var replacement: Intent?
     var backoff = Backoff(patience: parts.settings.retryFor)
     while true {
       do {
+        if let next = replacement {
+          try await parts.store.replace(next, under: lease)
+          (intent, replacement) = (next, nil)
+        }
         if ask, let known = try await fate(of: intent) { return known }
         ask = true
-        if let receipt = try await commit(&intent, lease) { return .receipt(receipt, intent) }
+        switch try await commit(intent) {
+        case .committed(let receipt): return .receipt(receipt, intent)
+        case .replaced(let prepared, let rejected):
+          replacement = try await self.replacement(for: intent, prepared, rejected)
+        }
       } catch {
-        guard case .wait(let pause) = backoff.after(error, now: parts.clock.monotonic(), random: parts.random) else {
-          // A refusal is an answer: nothing is under way any more that a lease would have to outlive.
-          if let refusal = error as? NebulaError, !refusal.isRetryable { commitInDoubt = false }
+        let now = parts.clock.monotonic()
+        forgive(now)
+        guard case .wait(let pause) = backoff.after(error, since: &failingSince, now: now, random: parts.random) else {
           throw error
         }
         parts.log.warning("Epoch \(intent.id): \(error) Asking what became of it in \(pause.written ?? "").")
@@ -63,24 +73,24 @@ extension Pipeline {
     }
   }
 
-  /// One try to commit; nil when the load found bad rows and the epoch was replaced by one without them.
-  private func commit(_ intent: inout Intent, _ lease: Lease) async throws -> CommitReceipt? {
-    guard let prepared = intent.prepared else { return intent.emptyReceipt }
+  /// One try to commit.
+  private func commit(_ intent: Intent) async throws -> CommitOutcome {
+    guard let prepared = intent.prepared else { return .committed(intent.emptyReceipt) }
     parts.crash.pass("before-commit")
     commitInDoubt = true
-    let outcome = try await parts.destination.commit(prepared)
-    commitInDoubt = false
-    parts.crash.pass("after-commit")
-    switch outcome {
-    case .committed(let receipt): return receipt
-    case .replaced(let prepared, let rejected):
-      let replacement = try await replacement(for: intent, prepared, rejected)
-      try await parts.store.replace(replacement, under: lease)
-      intent = replacement
-      return nil
+    do {
+      let outcome = try await parts.destination.commit(prepared)
+      commitInDoubt = false
+      parts.crash.pass("after-commit")
+      return outcome
+    } catch let refusal as NebulaError where !refusal.isRetryable {
+      // A refusal is an answer: nothing is under way any more that a lease would have to outlive.
+      commitInDoubt = false
+      throw refusal
     }
   }
 
+  /// The intent that takes an intent's place when the load found bad rows: the same epoch without them.
   private func replacement(
     for intent: Intent, _ prepared: PreparedEpoch, _ rejected: [RejectedRecord]
   ) async throws -> Intent {
@@ -94,6 +104,7 @@ extension Pipeline {
         "Epoch \(intent.id): its load rejected rows, and \(counts.total) of \(intent.read) records are accounted for.",
         remedy: "Report this defect. Nothing is lost: the position was not moved.")
     }
+    try checkRejected(counts.rejected - intent.counts.rejected, rejected.first?.error)
     return Intent(
       id: intent.id, predecessor: intent.predecessor, from: intent.from, through: intent.through, read: intent.read,
       counts: counts, deadLetters: file, prepared: prepared, newestEventTime: intent.newestEventTime,
@@ -117,6 +128,7 @@ extension Pipeline {
 
   private func note(_ checkpoint: Checkpoint) {
     let (intent, receipt) = (checkpoint.intent, checkpoint.receipt)
+    failingSince = nil
     progress.epochs += 1
     progress.read += intent.read
     progress.counts = progress.counts + intent.counts

@@ -48,10 +48,15 @@ struct EpochLedger: Sendable {
   /// The pin that the open epoch fulfils.
   var currentPin: Pin? { pin }
 
-  /// True when `batch` can't go into the open epoch: its columns differ.
-  func mustCut(before batch: RecordBatch) -> Bool {
-    guard let open, open.written > 0, batch.count > 0, open.through != nil else { return false }
-    return open.schema != batch.schema
+  /// True when `batch` can't go into the open epoch: its columns differ. An error where no epoch may end.
+  func mustCut(before batch: RecordBatch) throws(NebulaError) -> Bool {
+    guard let open, open.written > 0, batch.count > 0, open.schema != batch.schema else { return false }
+    guard open.through != nil, pin == nil else {
+      throw NebulaError(
+        "pipeline.no_boundary", "The columns change where epoch \(open.id) can't end.",
+        remedy: "Report this defect. Nothing is lost: the records are read again.")
+    }
+    return true
   }
 
   /// Puts a batch into the open epoch, or into a new one with an id from `newID`.

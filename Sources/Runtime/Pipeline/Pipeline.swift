@@ -63,11 +63,24 @@ public actor Pipeline {
   /// The last sequence used under this lease: never reused, also after an abort or a new session.
   var lastSequence: UInt64 = 0
   /// The epoch that has no intent yet, to be destroyed if the session ends.
-  var openEpoch: (id: EpochID, isBegun: Bool, prepared: PreparedEpoch?)?
+  var openEpoch: OpenEpoch?
+  struct OpenEpoch {
+    let id: EpochID
+    var isBegun = false
+    var prepared: PreparedEpoch?
+    /// True once its intent was sent to the store: whether it lies there is not known until the answer comes.
+    var hasIntentSent = false
+  }
   /// True while a commit was sent whose end is not known: the lease is then left to expire, not released.
   var commitInDoubt = false
   /// The source's newest known operation time, in milliseconds since 1970.
   var newestKnown: Int64?
+  /// The first of the failures that nothing good has come between: commits and sessions share one patience.
+  var failingSince: Duration?
+  /// When the session had recovered and its source answered.
+  var upSince: Duration?
+  /// Rejected records of epochs that have an intent and no receipt yet.
+  var rejectedUnderway: UInt64 = 0
 
   /// Makes a pipeline; nothing is touched before `run`.
   public init(_ parts: Parts) { self.parts = parts }
@@ -90,9 +103,12 @@ public actor Pipeline {
   /// Takes the lease. A store that is busy for a moment is asked again; a live holder's refusal is final.
   private func acquire() async throws -> Lease {
     var backoff = Backoff(patience: parts.settings.retryFor)
+    var failingSince: Duration?
     while true {
       do { return try await parts.store.acquire(parts.name, identity: parts.identity) } catch {
-        guard case .wait(let pause) = backoff.after(error, now: parts.clock.monotonic(), random: parts.random),
+        guard
+          case .wait(let pause) = backoff.after(
+            error, since: &failingSince, now: parts.clock.monotonic(), random: parts.random),
           !stopRequested.value
         else { throw error }
         parts.log.warning("\(error) Trying again in \(pause.written ?? "").")
@@ -107,12 +123,13 @@ public actor Pipeline {
   /// After a stop was asked for, a clean-up may take so long.
   private static let cleanUpTime: Duration = .seconds(3)
 
-  /// Cleans up in a task of its own: a cancelled one could not await it. After a stop it is cancelled when it takes
-  /// long (a destination that no longer answers): the next start sweeps what is left.
+  /// Cleans up in a task of its own: a cancelled one could not await it. Once a stop is asked for, be it before or
+  /// meanwhile, it is cancelled when it takes long (a destination that no longer answers): the next start sweeps what
+  /// is left.
   func cleanUp(_ body: @escaping @Sendable () async -> Void) async {
     let work = Task(executorPreference: parts.executor) { await body() }
-    guard stopRequested.value else { return await work.value }
-    let alarm = Task(executorPreference: parts.executor) { [clock = parts.clock] in
+    let alarm = Task(executorPreference: parts.executor) { [clock = parts.clock, stopRequested] in
+      try await stopRequested.wait { $0 ? () : nil }
       try await clock.sleep(Self.cleanUpTime)
       work.cancel()
     }
@@ -132,13 +149,22 @@ public actor Pipeline {
     }
   }
 
+  /// A session that ran so long without a failure forgives the ones before it, also when there was nothing to commit.
+  private static let steadyTime: Duration = .seconds(60)
+  func forgive(_ now: Duration) {
+    if let up = upSince, let first = failingSince, first < up, now - up >= Self.steadyTime { failingSince = nil }
+  }
+
   private func runSessions(_ lease: Lease) async throws {
     var backoff = Backoff(patience: parts.settings.retryFor)
     while true {
       let epochs = progress.epochs
+      upSince = nil
       do { return try await runSession(lease) } catch {
-        if progress.epochs > epochs { backoff.reset() }
-        guard case .wait(let pause) = backoff.after(error, now: parts.clock.monotonic(), random: parts.random) else {
+        let now = parts.clock.monotonic()
+        forgive(now)
+        if progress.epochs > epochs || failingSince == nil { backoff.reset() }
+        guard case .wait(let pause) = backoff.after(error, since: &failingSince, now: now, random: parts.random) else {
           throw error
         }
         if stopRequested.value { return }

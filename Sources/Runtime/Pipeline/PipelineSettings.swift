@@ -16,6 +16,10 @@ public struct PipelineSettings: Sendable, Hashable {
   public var shutdownDeadline: Duration = .seconds(30)
   /// How long a silent holder keeps the lease.
   public var leaseDuration: Duration = .seconds(30)
+  /// Where large staged files wait; nil: beside the state.
+  public var spoolDirectory: String?
+  /// How much may wait there.
+  public var maxSpoolBytes = 4 << 30
   /// The defaults.
   public init() {}
 }

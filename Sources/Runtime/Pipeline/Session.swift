@@ -11,6 +11,7 @@ extension Pipeline {
   /// intent was given its receipt, if that was possible.
   func runSession(_ lease: Lease) async throws {
     let queue = CommitQueue()
+    rejectedUnderway = 0
     var failure: (any Error)?
     var finished = 0
     await withTaskGroup(of: Part.self) { group in
@@ -57,7 +58,9 @@ extension Pipeline {
     openEpoch = nil
     do {
       if epoch.isBegun { try await parts.destination.abort(epoch.id, epoch.prepared) }
-      try await parts.deadLetters.discard(epoch.id)
+      // An epoch of rejected records alone is settled without asking anyone: if its intent was stored though the answer
+      // was lost, these are its records. If it was not, the next recovery sweeps them away.
+      if !epoch.hasIntentSent { try await parts.deadLetters.discard(epoch.id) }
     } catch {
       // Nothing depends on it: no intent names these files, so they are never loaded, only lie there.
       parts.log.warning("What was staged for the abandoned epoch \(epoch.id) could not be removed: \(error)")

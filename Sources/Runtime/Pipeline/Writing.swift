@@ -13,8 +13,9 @@ extension Pipeline {
     var stream = try await parts.source.open(from: start.position, through: start.pin?.through)
     while !stopRequested.value {
       guard let batch = try await stream.next() else { return try await end(&ledger, queue, lease) }
+      if upSince == nil { upSince = parts.clock.monotonic() }
       try Task.checkCancellation()
-      if ledger.mustCut(before: batch) { try await cut(&ledger, queue, lease) }
+      if try ledger.mustCut(before: batch) { try await cut(&ledger, queue, lease) }
       try await take(batch, &ledger, lease)
       if ledger.shouldCut(now: parts.clock.monotonic(), ending: false) { try await cut(&ledger, queue, lease) }
     }
@@ -35,7 +36,7 @@ extension Pipeline {
       lastSequence += 1
       return EpochID(generation: lease.generation, sequence: lastSequence)
     }
-    if openEpoch?.id != id { openEpoch = (id, false, nil) }
+    if openEpoch?.id != id { openEpoch = OpenEpoch(id: id) }
     observe(batch)
     if !batch.rejected.isEmpty {
       try await parts.deadLetters.append(batch.rejected, to: id)
@@ -56,8 +57,8 @@ extension Pipeline {
     if let newest = batch.lag.newest { newestKnown = max(newest, newestKnown ?? newest) }
   }
 
-  private func checkRejected(_ open: UInt64, _ example: NebulaError?) throws(NebulaError) {
-    let rejected = progress.counts.rejected + open
+  func checkRejected(_ open: UInt64, _ example: NebulaError?) throws(NebulaError) {
+    let rejected = progress.counts.rejected + rejectedUnderway + open
     guard rejected > parts.settings.maxRejected else { return }
     throw NebulaError(
       "pipeline.too_many_rejected",
@@ -76,9 +77,11 @@ extension Pipeline {
     let deadLetters = try await parts.deadLetters.seal(epoch.id)
     let intent = try ledger.close(prepared: prepared, deadLetters: deadLetters, now: parts.clock.monotonic())
     parts.crash.pass("before-intent")
+    openEpoch?.hasIntentSent = true
     try await parts.store.store(intent, under: lease)
     parts.crash.pass("after-intent")
     openEpoch = nil
+    rejectedUnderway += intent.counts.rejected
     queue.push(intent)
   }
 }

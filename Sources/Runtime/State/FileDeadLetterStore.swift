@@ -116,9 +116,11 @@ public actor FileDeadLetterStore: DeadLetterStore {
   // MARK: Files
 
   private func makeFolder() throws(NebulaError) {
-    guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
+    guard mkdir(folder, 0o700) == 0 else {
+      if errno == EEXIST { return }
       throw deadLetterError(errno, "Making the folder", folder)
     }
+    try sync("\(folder)/..")
   }
 
   /// Drops what stands behind the end that the file is known to have.
@@ -133,11 +135,12 @@ public actor FileDeadLetterStore: DeadLetterStore {
     guard unlink(path) == 0 || errno == ENOENT else { throw deadLetterError(errno, "Removing", path) }
   }
 
-  private func sync() throws(NebulaError) {
-    let number = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard number >= 0 else { throw deadLetterError(errno, "Opening", folder) }
+  private func sync(_ path: String? = nil) throws(NebulaError) {
+    let path = path ?? folder
+    let number = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard number >= 0 else { throw deadLetterError(errno, "Opening", path) }
     defer { close(number) }
-    guard fsync(number) == 0 else { throw deadLetterError(errno, "Flushing", folder) }
+    guard fsync(number) == 0 else { throw deadLetterError(errno, "Flushing", path) }
   }
 
   private func isWhole(_ path: String, _ file: DeadLetterFile) throws(NebulaError) -> Bool {

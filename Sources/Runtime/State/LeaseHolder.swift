@@ -4,6 +4,8 @@ internal import Glibc
 public struct LeaseHolder: Sendable, Hashable, Codable {
   /// The host's name.
   public var host: String
+  /// The host's own id: names may be shared by many. Empty where a container has none.
+  public var machine: String
   /// Differs after every start of the host.
   public var boot: String
   /// The process id namespace: numbers of two containers can't be compared.
@@ -15,8 +17,11 @@ public struct LeaseHolder: Sendable, Hashable, Codable {
   /// Tells two stores of one process apart.
   public var store: UInt64
   /// Makes a holder.
-  public init(host: String, boot: String, namespace: String, process: Int32, started: UInt64, store: UInt64) {
+  public init(
+    host: String, machine: String, boot: String, namespace: String, process: Int32, started: UInt64, store: UInt64
+  ) {
     self.host = host
+    self.machine = machine
     self.boot = boot
     self.namespace = namespace
     self.process = process
@@ -30,17 +35,17 @@ public struct LeaseHolder: Sendable, Hashable, Codable {
     gethostname(&name, name.count - 1)
     var link = [CChar](repeating: 0, count: 64)
     readlink("/proc/self/ns/pid", &link, link.count - 1)
-    let boot = smallFile("/proc/sys/kernel/random/boot_id").map { String(decoding: $0, as: UTF8.self) } ?? ""
     return LeaseHolder(
-      host: text(name), boot: String(boot.prefix { $0 != "\n" }), namespace: text(link), process: getpid(),
+      host: text(name), machine: firstLine("/etc/machine-id"), boot: firstLine("/proc/sys/kernel/random/boot_id"),
+      namespace: text(link), process: getpid(),
       started: startTime(of: getpid()) ?? 0, store: .random(in: .min ... .max))
   }
 
   /// True when the holder is certainly gone, as seen by `observer`: the host has been started again since, or the
   /// process has ended. False means alive or unknowable (another host, another container).
   func isGone(seenBy observer: LeaseHolder, startTime: (Int32) -> UInt64?) -> Bool {
-    guard host == observer.host else { return false }
-    guard boot == observer.boot else { return true }
+    guard host == observer.host, machine == observer.machine else { return false }
+    guard boot == observer.boot else { return !machine.isEmpty }
     guard namespace == observer.namespace else { return false }
     return startTime(process) != started
   }
@@ -60,6 +65,10 @@ public struct LeaseHolder: Sendable, Hashable, Codable {
 extension LeaseHolder: CustomStringConvertible {
   /// For messages.
   public var description: String { "process \(process) on \(host)" }
+}
+
+private func firstLine(_ path: String) -> String {
+  String(decoding: (smallFile(path) ?? []).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
 }
 
 /// The text of a C buffer, up to its first zero.

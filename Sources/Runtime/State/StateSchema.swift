@@ -128,6 +128,12 @@ public func makePrivateFolder(_ folder: String) throws(NebulaError) {
   guard !folder.isEmpty, access(folder, F_OK) != 0 else { return }
   if let end = folder.lastIndex(of: "/") { try makePrivateFolder(String(folder[..<end])) }
   guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw SQLite.unwritable(folder, errno) }
+  // Else the folder, and what will be durable in it, may be gone after a power failure.
+  let parent = folder.lastIndex(of: "/").map { $0 == folder.startIndex ? "/" : String(folder[..<$0]) } ?? "."
+  let descriptor = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw SQLite.unwritable(parent, errno) }
+  defer { close(descriptor) }
+  guard fsync(descriptor) == 0 else { throw SQLite.unwritable(parent, errno) }
 }
 
 /// What is stored of a value: its JSON under the number of its format, so that a later version can read an old one.
