@@ -65,9 +65,13 @@ struct PipelineRun {
           path: configuration.stateFile, clock: clock, leaseDuration: configuration.settings.leaseDuration),
         deadLetters: assembly.deadLetters, settings: configuration.settings, clock: clock, log: console.logger,
         crash: assembly.context.crash))
-    Signals.onFirst { [console] in
+    let (stops, stop) = AsyncStream.makeStream(of: Void.self)
+    Signals.onFirst {
       pipeline.stop()
-      Task {
+      stop.yield()
+    }
+    let announced = Task {
+      for await _ in stops {
         console.log(.info, "Stopping: what is open is finished or left to the next run. A second signal stops at once.")
       }
     }
@@ -80,6 +84,8 @@ struct PipelineRun {
     } catch { result = .failure(error) }
     shown.cancel()
     await shown.value
+    stop.finish()
+    await announced.value
     console.endProgress()
     summarize(await pipeline.progress, clock.monotonic() - started)
     try result.get()

@@ -248,6 +248,26 @@ def test_a_signal_ends_the_run_cleanly_and_it_goes_on_later(folder, config, numb
     assert [json.loads(line)["n"] for line in written.splitlines()] == list(range(11))
 
 
+def test_log_lines_that_nobody_reads_hold_nothing_up(folder, config):
+    """Ctrl-S in a terminal, a log collector that hangs: data moves on, a signal is heard, and the gap is told later."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(write, b"x")
+    os.set_blocking(write, True)
+    child = subprocess.Popen(
+        [str(PROGRAM), "run", str(config), "--set", "source.follow=true", "--set", "pipeline.epoch_age=50ms",
+         "--log-level", "debug"], stdout=subprocess.PIPE, stderr=write, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
+    wait_for(lambda: list((folder / "out").glob("*.jsonl")), child)
+    child.send_signal(signal.SIGTERM)
+    out, _ = child.communicate(timeout=30)
+    assert child.returncode == 0 and b"committed  10" in out
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        assert not pipe.read().strip(b"x"), "the line about the stop was dropped"
+
+
 def test_a_second_signal_ends_it_at_once(folder, config):
     child = following(folder, config, env={"NEBULA_STOP_AT": "before-commit:1"})
     wait_for(lambda: Path(f"/proc/{child.pid}/stat").read_text().split(")")[1].split()[0] == "T", child)

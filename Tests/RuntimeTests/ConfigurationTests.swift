@@ -136,7 +136,7 @@ private let out = Connector(
         "config.bad_property: wait: 'soon' is not a duration such as 250ms, 30s, 15m or 2h. [p.yaml:8:11] How long to wait.",
         "config.bad_property: size: '3 elephants' is not a size such as 512KiB, 64MiB or a number of bytes. [p.yaml:9:11] How large.",
         "config.unknown_connector: No destination is called 'outt'. [p.yaml:11:9] Did you mean 'out'? Known: out.",
-        "config.unknown_property: 'pipeline' has no property 'epoch_recods'. [p.yaml:13:3] Did you mean 'epoch_records'? Known: epoch_records, epoch_bytes, epoch_age, epoch_idle, max_in_flight_bytes, max_rejected, retry_for, idle_checkpoint_interval, shutdown_deadline, lease_duration.",
+        "config.unknown_property: 'pipeline' has no property 'epoch_recods'. [p.yaml:13:3] Did you mean 'epoch_records'? Known: epoch_records, epoch_bytes, epoch_age, epoch_idle, max_in_flight_bytes, max_rejected, retry_for, idle_checkpoint_interval, shutdown_deadline, lease_duration, spool_directory, max_spool_bytes.",
         "config.bad_property: max_rejected: 'many' is not a integer. [p.yaml:14:17] More rejected records than this stop the run; 0 stops at the first.",
         "config.unknown_property: A configuration has no key 'sinks'. [p.yaml:15:1] Known: name, source, destination, pipeline, state, plugins.",
       ])
@@ -177,7 +177,7 @@ private let out = Connector(
     let long = "a: " + String(repeating: "x", count: 1 << 20)
     #expect(problems(request(long)).first?.contains("longer than") == true)
     // A map that contains itself.
-    #expect(problems(request("a: &a { b: *a }")).first?.contains("no anchor 'a'") == true)
+    #expect(problems(request("a: &a { b: *a }")).first?.contains("no anchor before this alias") == true)
   }
 
   @Test func anchorsAndMergesWork() throws {
@@ -329,6 +329,31 @@ private let out = Connector(
       """
     let all = problems(request(text, ["source.uri=hunter2hunter2"])).joined(separator: "\n")
     #expect(!all.isEmpty && !all.contains("hunter2hunter2") && !all.contains("never-show-me"), "\(all)")
+  }
+
+  @Test(arguments: ["*hunter2hunter2", "!hunter2hunter2", "!hunter2hunter2 x", "\"x${hunter2-hunter2}\""])
+  func aSecretWithoutItsQuotesIsInNoError(_ password: String) {
+    let all = problems(
+      request(
+        """
+        source: { type: shop, properties: { uri: "shop://h" } }
+        destination:
+          type: out
+          properties:
+            password: \(password)
+        """)
+    ).joined(separator: "\n")
+    #expect(!all.isEmpty && !all.contains("hunter2"), "\(all)")
+  }
+
+  @Test func theSpoolIsAFolderOfThisPipelinesOwn() throws {
+    let standard = try load(request(Self.good))
+    #expect(standard.spoolFolder == "\(standard.stateDirectory)/spool")
+    let one = try load(request(Self.good, ["pipeline.spool_directory=/big", "pipeline.max_spool_bytes=1GiB"]))
+    #expect(one.spoolFolder.hasPrefix("/big/\(one.name)-") && one.settings.maxSpoolBytes == 1 << 30)
+    var other = one
+    other.stateDirectory += "2"
+    #expect(other.spoolFolder != one.spoolFolder)
   }
 
   @Test func theRedactorKnowsEveryForm() throws {

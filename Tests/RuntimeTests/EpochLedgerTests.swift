@@ -58,12 +58,12 @@ import Testing
     #expect(!ledger.shouldCut(now: .seconds(25), ending: true), "the position did not move")
   }
 
-  @Test func anotherSchemaCutsBeforeItsBatch() {
+  @Test func anotherSchemaCutsBeforeItsBatch() throws {
     var ledger = Self.ledger(EpochLimits())
     _ = ledger.note(Self.batch(2, at: 2), now: .zero) { Self.id(1) }
-    #expect(try !ledger.mustCut(before: Self.batch(1, at: 3)))
-    #expect(try ledger.mustCut(before: Self.batch(1, at: 3, columns: ["a", "b"])))
-    #expect(try !ledger.mustCut(before: .idle(at: Position([3]))))
+    try #expect(!ledger.mustCut(before: Self.batch(1, at: 3)))
+    try #expect(ledger.mustCut(before: Self.batch(1, at: 3, columns: ["a", "b"])))
+    try #expect(!ledger.mustCut(before: .idle(at: Position([3]))))
   }
 
   @Test func aPinnedEpochEndsExactlyWhereItEnded() throws {

@@ -27,7 +27,7 @@ let orders = PipelineIdentity(
   destinationIdentity: ["path": "/out"])
 
 func holder(
-  _ host: String = "here", machine: String = "machine-1", boot: String = "boot-1", process: Int32 = 10,
+  _ host: String = "here", machine: String? = "machine-1", boot: String = "boot-1", process: Int32 = 10,
   started: UInt64 = 100
 ) -> LeaseHolder {
   LeaseHolder(
@@ -239,6 +239,8 @@ func receipt(_ intent: Intent) -> CommitReceipt {
     (holder(process: 12), "here", true),  // no such process
     (holder(boot: "boot-0"), "here", true),  // the host was started again
     (holder("elsewhere", process: 12), "here", false),
+    (holder(machine: "machine-2", boot: "boot-0"), "here", false),  // another host of the same name
+    (holder(machine: nil, boot: "boot-0"), "here", false),  // a container that does not know its host
     (holder(), "here", false),
   ]) func onlyADeadHolderOfThisHostIsReplacedAtOnce(_ other: LeaseHolder, _ host: String, isReplaced: Bool) async throws
   {

@@ -17,6 +17,20 @@ import Testing
     } catch { return error }
   }
 
+  /// Another account, or another fence and ledger, is another destination: its position is not this one's.
+  @Test(arguments: [
+    ["host": "b.snowflakecomputing.com"], ["account_url": "https://b.snowflakecomputing.com"],
+    ["host": "a.snowflakecomputing.com", "control_schema": "ELSEWHERE"],
+  ]) func theAccountAndTheControlSchemaAreIdentity(_ changed: [String: String]) {
+    func identity(_ given: [String: String]) -> [String: String] {
+      var properties = Self.base
+      properties["account"] = nil
+      for (name, value) in given { properties[name] = .scalar(value, at: .init(path: name)) }
+      return Connector.snowflakeOptimized.specification.identity(of: properties)
+    }
+    #expect(identity(changed) != identity(["host": "a.snowflakecomputing.com"]))
+  }
+
   @Test func defaultsAreTheIssues() throws {
     let options = try SnowflakeOptions(decoding: Self.base)
     #expect(options.microBatchSize == 100_000 && options.maxFileSize == .mebibytes(64))
@@ -59,7 +73,7 @@ import Testing
     let specification = Connector.snowflakeOptimized.specification
     let secret = specification.properties.filter(\.isSecret).map(\.name)
     #expect(secret == ["password", "private_key", "private_key_passphrase", "token"])
-    #expect(specification.properties.filter(\.isIdentity).map(\.name) == ["account", "database", "schema", "table"])
+    #expect(specification.properties.filter(\.isIdentity).map(\.name) == ["account", "database", "schema", "table", "control_schema"])
     #expect(
       specification.properties.first { $0.name == "private_key_path" }?.environment == ["SNOWFLAKE_PRIVATE_KEY_PATH"])
   }

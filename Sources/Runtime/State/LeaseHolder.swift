@@ -4,8 +4,8 @@ internal import Glibc
 public struct LeaseHolder: Sendable, Hashable, Codable {
   /// The host's name.
   public var host: String
-  /// The host's own id: names may be shared by many. Empty where a container has none.
-  public var machine: String
+  /// The host's own id: names may be shared by many. Nil where a container has none.
+  public var machine: String?
   /// Differs after every start of the host.
   public var boot: String
   /// The process id namespace: numbers of two containers can't be compared.
@@ -18,7 +18,7 @@ public struct LeaseHolder: Sendable, Hashable, Codable {
   public var store: UInt64
   /// Makes a holder.
   public init(
-    host: String, machine: String, boot: String, namespace: String, process: Int32, started: UInt64, store: UInt64
+    host: String, machine: String?, boot: String, namespace: String, process: Int32, started: UInt64, store: UInt64
   ) {
     self.host = host
     self.machine = machine
@@ -36,7 +36,7 @@ public struct LeaseHolder: Sendable, Hashable, Codable {
     var link = [CChar](repeating: 0, count: 64)
     readlink("/proc/self/ns/pid", &link, link.count - 1)
     return LeaseHolder(
-      host: text(name), machine: firstLine("/etc/machine-id"), boot: firstLine("/proc/sys/kernel/random/boot_id"),
+      host: text(name), machine: firstLine("/etc/machine-id"), boot: firstLine("/proc/sys/kernel/random/boot_id") ?? "",
       namespace: text(link), process: getpid(),
       started: startTime(of: getpid()) ?? 0, store: .random(in: .min ... .max))
   }
@@ -44,8 +44,8 @@ public struct LeaseHolder: Sendable, Hashable, Codable {
   /// True when the holder is certainly gone, as seen by `observer`: the host has been started again since, or the
   /// process has ended. False means alive or unknowable (another host, another container).
   func isGone(seenBy observer: LeaseHolder, startTime: (Int32) -> UInt64?) -> Bool {
-    guard host == observer.host, machine == observer.machine else { return false }
-    guard boot == observer.boot else { return !machine.isEmpty }
+    guard host == observer.host else { return false }
+    guard boot == observer.boot else { return machine != nil && machine == observer.machine }
     guard namespace == observer.namespace else { return false }
     return startTime(process) != started
   }
@@ -67,8 +67,10 @@ extension LeaseHolder: CustomStringConvertible {
   public var description: String { "process \(process) on \(host)" }
 }
 
-private func firstLine(_ path: String) -> String {
-  String(decoding: (smallFile(path) ?? []).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+/// The first line of a file; nil when there is none, or nothing in it.
+private func firstLine(_ path: String) -> String? {
+  guard let line = smallFile(path)?.prefix(while: { $0 != UInt8(ascii: "\n") }), !line.isEmpty else { return nil }
+  return String(decoding: line, as: UTF8.self)
 }
 
 /// The text of a C buffer, up to its first zero.

@@ -4,6 +4,11 @@ import NebulaCore
 final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
   /// What was appended and not flushed: the ends of each epoch's ranges, by file.
   private var uncommitted: [EpochID: [Int: Int]] = [:]
+  /// The lease's id: another one for every session and every recovery, so that a flush or an append of an earlier try
+  /// that is still on its way is refused, and can't publish what a later epoch put at the same place.
+  private var lease: UInt64 = 0
+  private var attempts: UInt64 = 0
+  private var leases: [Int: UInt64] = [:]
   var traits: DestinationTraits { DestinationTraits(hasFence: true) }
   func check() async throws -> [Finding] { [] }
   func guarantee(from source: SourceTraits) throws -> Guarantee { .exactlyOnce(because: "model") }
@@ -15,13 +20,20 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
     generation = lease.generation
     uncommitted = [:]
     for unit in 0..<rules.units {
-      try await sim.idempotent(process) { [self] () throws -> Outcome<Void> in
-        if lease.generation > world.files[unit].lease { world.files[unit].lease = lease.generation }
-        guard world.files[unit].lease == lease.generation else { throw fenced }
-        return .value(())
-      }
+      try await take(unit)
       try await clear(unit)
     }
+  }
+  private func take(_ unit: Int) async throws {
+    attempts += 1
+    if rules.leaseChangesByAttempt || lease >> 16 != generation { lease = generation << 16 + attempts }
+    let lease = lease
+    try await sim.idempotent(process) { [self] () throws -> Outcome<Void> in
+      guard lease >> 16 >= world.files[unit].lease >> 16 else { throw fenced }
+      world.files[unit].lease = lease
+      return .value(())
+    }
+    leases[unit] = lease
   }
   private func length(_ unit: Int) async throws -> Int {
     try await sim.idempotent(process) { [world] in .value(world.files[unit].committed.count) }
@@ -29,10 +41,11 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
   /// Throws away what was appended and not flushed.
   private func clear(_ unit: Int) async throws {
     let length = try await length(unit)
-    _ = try await sim.idempotent(process) { [self] in .value(try flush(unit, to: length, retaining: false)) }
+    let lease = leases[unit]
+    _ = try await sim.idempotent(process) { [self] in .value(try flush(unit, to: length, lease)) }
   }
-  private func flush(_ unit: Int, to end: Int, retaining: Bool) throws -> Flush {
-    guard world.files[unit].lease == generation else { throw fenced }
+  private func flush(_ unit: Int, to end: Int, _ lease: UInt64?, retaining: Bool = false) throws -> Flush {
+    guard world.files[unit].lease == lease else { throw fenced }
     var content = world.files[unit].committed
     while content.count < end, let next = world.files[unit].pending[content.count] { content += next }
     guard content.count == end, end >= world.files[unit].committed.count else { return .refused }
@@ -52,15 +65,13 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
     let units = open[epoch] ?? [:]
     var offsets: [Int: Int] = [:]
     for (unit, rows) in units.sorted(by: { $0.key < $1.key }) {
-      var offset = try await length(unit)
-      if rules.appending == .behindAppended {
-        offset = max(offset, uncommitted.values.compactMap { $0[unit] }.max() ?? 0)
-      }
-      let start = offset
-      offsets[unit] = start
+      let end = rules.appending == .behindAppended ? uncommitted.values.compactMap { $0[unit] }.max() ?? 0 : 0
+      let offset = max(try await length(unit), end)
+      offsets[unit] = offset
+      let lease = leases[unit]
       try await sim.idempotent(process) { [self] () throws -> Outcome<Void> in
-        guard world.files[unit].lease == generation else { throw fenced }
-        if start >= world.files[unit].committed.count { world.files[unit].pending[start] = rows }
+        guard world.files[unit].lease == lease else { throw fenced }
+        if offset >= world.files[unit].committed.count { world.files[unit].pending[offset] = rows }
         return .value(())
       }
     }
@@ -75,16 +86,13 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
   func commit(_ epoch: PreparedEpoch) async throws -> CommitOutcome {
     for unit in Manifest(epoch).units {
       let end = unit.offset + unit.count
+      let lease = leases[unit.unit]
       while true {
         do {
-          if case .done = try await sim.effect(
-            process,
-            { [self] in
-              .value(try flush(unit.unit, to: end, retaining: rules.flushRetains))
-            })
-          {
-            break
+          let flushed = try await sim.effect(process) { [self] in
+            .value(try flush(unit.unit, to: end, lease, retaining: rules.flushRetains))
           }
+          if case .done = flushed { break }
         } catch is Lost {}
         let length = try await length(unit.unit)
         if length == end { break }
@@ -103,6 +111,7 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
     let units = Manifest(epoch).units
     var done: [Manifest.Unit] = []
     for unit in units {
+      try await take(unit.unit)
       try await clear(unit.unit)
       switch try await length(unit.unit) {
       case unit.offset + unit.count: done.append(unit)

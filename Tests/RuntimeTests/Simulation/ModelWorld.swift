@@ -28,6 +28,8 @@ struct Rules: Sendable {
   var appending = Appending.afterFlush
   /// A flush keeps the ranges behind it; else it discards them, as ADLS does.
   var flushRetains = false
+  /// The lease on a file gets another id at every opening and recovery, not only with the generation.
+  var leaseChangesByAttempt = true
   /// A file whose load is skipped because the history knows its name is an error, not success.
   var skippedLoadIsError = true
   /// Rejected records become visible with their epoch's receipt; else as they are met.
@@ -44,6 +46,8 @@ struct Rules: Sendable {
   var units = 2
   /// Staged files may disappear.
   var losesStagedFiles = false
+  /// Many requests arrive only after their sender gave up.
+  var manyArriveLate = false
   /// Processes may stall and wake later.
   var zombies = true
   static let designed = Rules()

@@ -51,7 +51,7 @@ struct ChaosRun {
 
   init(_ kind: ModelWorld.Kind, _ rules: Rules, seed: UInt64) {
     world = ModelWorld(kind, rules, seed: seed)
-    world.sim.faults = .some
+    world.sim.faults = rules.manyArriveLate ? .late : .some
     current = Runner(world, 0)
   }
 
@@ -81,7 +81,7 @@ struct ChaosRun {
     case ..<0.022 where world.rules.zombies:
       zombies.append(current)
       restart()
-    case ..<0.03: sim.deliverLate()
+    case ..<(world.rules.manyArriveLate ? 0.1 : 0.03): sim.deliverLate()
     case ..<0.05 where !world.transactions.isEmpty: endAbandonedTransaction()
     case ..<0.053 where world.rules.losesStagedFiles: loseStagedFile()
     case ..<0.25 where !zombies.isEmpty:

@@ -28,6 +28,7 @@ final class Simulator: @unchecked Sendable {  // everything runs on the simulato
     var lostRequest = 0.0
     var lostAnswer = 0.0
     static let none = Faults()
+    static let late = Faults(lateRequest: 0.2, lostRequest: 0.03, lostAnswer: 0.04)
     static let some = Faults(lateRequest: 0.03, lostRequest: 0.03, lostAnswer: 0.04)
   }
   private struct Pending {

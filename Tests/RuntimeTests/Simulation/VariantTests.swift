@@ -60,6 +60,10 @@ struct Variant: Sendable, CustomTestStringConvertible {
     },
     .init("append: partial as gone", [.append], red: true) { $0.reportsPartial = false },
     .init("append: partial as gone, one file", [.append], red: false) { ($0.reportsPartial, $0.units) = (false, 1) },
+    .init("append: one lease id a generation, late requests", [.append], red: true) {
+      ($0.leaseChangesByAttempt, $0.manyArriveLate) = (false, true)
+    },
+    .init("late requests", [.snowflake, .objects, .append], red: false) { $0.manyArriveLate = true },
     .init("append: pins in memory only", [.append], red: true) { $0.pinsAreDurable = false },
     .init("recovery looks at final, then at staged", [.objects], red: true) { $0.destroysBeforeLooking = false },
     .init("n+1 commits before receipt n is stored", [.snowflake, .objects, .append], red: false) {

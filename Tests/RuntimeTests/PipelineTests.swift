@@ -1,0 +1,222 @@
+import Foundation
+import NebulaCore
+import Synchronization
+import Testing
+
+@testable import NebulaRuntime
+
+/// A clock that moves only by what is slept.
+private final class SleptClock: Sendable {
+  private let slept = Mutex(Duration.zero)
+  var now: Duration { slept.withLock { $0 } }
+  var timekeeper: Timekeeper {
+    Timekeeper(
+      monotonic: { self.now }, wall: { 1_800_000_000_000 },
+      sleep: { pause in
+        try Task.checkCancellation()
+        self.slept.withLock { $0 += pause }
+        await Task.yield()
+      })
+  }
+}
+
+private let busy = NebulaError("model.busy", "Busy.", remedy: "", disposition: .retry(after: nil))
+
+/// Batches at positions 1, 2, …; then it ends, or fails.
+private struct ListSource: Source {
+  let batches: [RecordBatch]
+  var failure: NebulaError?
+  var traits: SourceTraits { SourceTraits(isBounded: true) }
+  func check() async throws -> [Finding] { [] }
+  func open(from position: Position?, through: Position?) async throws -> sending any RecordStream {
+    ListStream(rest: batches.dropFirst(Int(position?.bytes.first ?? 0)), failure: failure)
+  }
+  func acknowledge(through position: DurablePosition) async throws {}
+  func close() async {}
+
+  struct ListStream: RecordStream {
+    var rest: ArraySlice<RecordBatch>
+    let failure: NebulaError?
+    mutating func next() async throws -> RecordBatch? {
+      if let batch = rest.popFirst() { return batch }
+      if let failure { throw failure }
+      return nil
+    }
+  }
+
+  static func batch(_ count: Int, rejected: Int = 0, at position: UInt8) -> RecordBatch {
+    RecordBatch(
+      bytes: SharedBytes(copying: Array(repeating: 0, count: count)),
+      records: (0..<count).map { ByteRange(UInt32($0), UInt32($0 + 1)) }, format: .json,
+      namespaces: [Namespace(collection: "c")], rejected: (0..<rejected).map { _ in Self.bad },
+      position: Position([position]))
+  }
+  static let bad = RejectedRecord(NebulaError("x.bad", "Bad.", remedy: ""), payload: [1], format: .json)
+}
+
+/// A destination of which one step can be replaced.
+private final class ScriptedDestination: Destination {
+  let onCommit: @Sendable (PreparedEpoch) async throws -> CommitOutcome
+  let onAbort: @Sendable () async throws -> Void
+  private let written = Mutex<[EpochID: UInt64]>([:])
+  init(
+    onCommit: @escaping @Sendable (PreparedEpoch) async throws -> CommitOutcome = { .committed($0.receipt) },
+    onAbort: @escaping @Sendable () async throws -> Void = {}
+  ) {
+    self.onCommit = onCommit
+    self.onAbort = onAbort
+  }
+  var traits: DestinationTraits { DestinationTraits() }
+  func check() async throws -> [Finding] { [] }
+  func guarantee(from source: SourceTraits) throws -> Guarantee { .exactlyOnce(because: "") }
+  func open(_ lease: Lease) async throws {}
+  func begin(_ epoch: EpochID, pin: Pin?) async throws {}
+  func write(_ batch: RecordBatch, to epoch: EpochID) async throws {
+    written.withLock { $0[epoch, default: 0] += UInt64(batch.count) }
+  }
+  func prepare(_ epoch: EpochID) async throws -> PreparedEpoch {
+    let count = written.withLock { $0[epoch, default: 0] }
+    return PreparedEpoch(epoch, counts: RecordCounts(committed: count), version: 1, manifest: [])
+  }
+  func commit(_ epoch: PreparedEpoch) async throws -> CommitOutcome { try await onCommit(epoch) }
+  func recover(_ epoch: PreparedEpoch) async throws -> EpochFate { .ready }
+  func abort(_ epoch: EpochID, _ prepared: PreparedEpoch?) async throws { try await onAbort() }
+  func close() async {}
+}
+
+extension PreparedEpoch {
+  fileprivate var receipt: CommitReceipt { CommitReceipt(id, counts: counts, rows: counts.committed) }
+}
+
+/// A state store whose first write of a kind takes effect, or does not, and then fails.
+private final class UnsureStore: StateStore {
+  enum Write { case intent, replacement }
+  let real: SQLiteStateStore
+  private let failing: Write
+  private let left = Atomic(1)
+  init(_ real: SQLiteStateStore, failing: Write) { (self.real, self.failing) = (real, failing) }
+  private func fail(_ write: Write) throws {
+    guard write == failing, left.exchange(0, ordering: .relaxed) == 1 else { return }
+    throw busy
+  }
+  func acquire(_ pipeline: String, identity: PipelineIdentity) async throws -> Lease {
+    try await real.acquire(pipeline, identity: identity)
+  }
+  func load(_ lease: Lease) async throws -> PipelineState { try await real.load(lease) }
+  func store(_ intent: Intent, under lease: Lease) async throws {
+    try await real.store(intent, under: lease)
+    try fail(.intent)
+  }
+  func store(_ checkpoint: Checkpoint, under lease: Lease) async throws -> DurablePosition {
+    try await real.store(checkpoint, under: lease)
+  }
+  func replace(_ intent: Intent, under lease: Lease) async throws {
+    try fail(.replacement)
+    try await real.replace(intent, under: lease)
+  }
+  func drop(from id: EpochID, pin: Pin?, under lease: Lease) async throws {
+    try await real.drop(from: id, pin: pin, under: lease)
+  }
+  func renew(_ lease: Lease) async throws { try await real.renew(lease) }
+  func release(_ lease: Lease) async throws { try await real.release(lease) }
+}
+
+/// The pipeline's life around its epochs; what a death does to them is the simulation's.
+@Suite(.timeLimit(.minutes(1))) struct PipelineTests {
+  private let folder: TestFolder
+  private let clock = SleptClock()
+  private let store: SQLiteStateStore
+  init() throws {
+    folder = try TestFolder()
+    store = SQLiteStateStore(
+      path: folder("state.sqlite"), clock: clock.timekeeper, holder: holder(), startTime: { _ in nil }, renews: false)
+  }
+
+  private func pipeline(
+    _ source: ListSource, _ destination: ScriptedDestination, _ state: (any StateStore)? = nil,
+    _ settings: PipelineSettings = PipelineSettings()
+  ) -> Pipeline {
+    Pipeline(
+      Pipeline.Parts(
+        name: "orders", identity: orders, source: source, destination: destination, store: state ?? store,
+        deadLetters: FileDeadLetterStore(folder: folder("dead")), settings: settings, clock: clock.timekeeper,
+        random: { $0.upperBound - 1 }))
+  }
+  private var deadLetters: [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder("dead"))) ?? []
+    return names.filter { !$0.hasPrefix(".") }.flatMap { name in
+      ((try? String(contentsOfFile: folder("dead") + "/" + name, encoding: .utf8)) ?? "").split(separator: "\n")
+        .map(String.init)
+    }
+  }
+
+  @Test func commitsAndSessionsShareOnePatience() async throws {
+    let destination = ScriptedDestination(onCommit: { _ in throw busy })
+    let pipeline = pipeline(ListSource(batches: [ListSource.batch(2, at: 1)]), destination)
+    await #expect(throws: busy) { try await pipeline.run() }
+    let patience = PipelineSettings().retryFor
+    #expect(clock.now >= patience && clock.now < patience + .seconds(120), "gave up after \(clock.now)")
+  }
+
+  @Test func aStopDuringACleanUpIsHeard() async throws {
+    let (entered, enter) = AsyncStream.makeStream(of: Void.self)
+    let destination = ScriptedDestination(onAbort: {
+      enter.finish()
+      try await Task.sleep(for: .seconds(3600))  // until it is cancelled
+    })
+    let failure = NebulaError("model.broken", "Broken.", remedy: "")
+    let pipeline = pipeline(ListSource(batches: [ListSource.batch(2, at: 1)], failure: failure), destination)
+    let end = Task { try await pipeline.run() }
+    for await _ in entered {}
+    pipeline.stop()
+    await #expect(throws: failure) { try await end.value }
+  }
+
+  @Test func rejectedRecordsSurviveALostAnswerToTheirIntent() async throws {
+    let source = ListSource(batches: [ListSource.batch(0, rejected: 3, at: 1), ListSource.batch(2, at: 2)])
+    let pipeline = pipeline(source, ScriptedDestination(), UnsureStore(store, failing: .intent))
+    try await pipeline.run()
+    #expect(deadLetters.count == 3)
+    let counts = await pipeline.progress.counts
+    #expect(counts == RecordCounts(committed: 2, rejected: 3))
+  }
+
+  @Test func anEpochThatItsLoadCorrectedIsReplacedOnce() async throws {
+    let isFirst = Atomic(1)
+    let destination = ScriptedDestination(onCommit: { epoch in
+      guard isFirst.exchange(0, ordering: .relaxed) == 1 else { return .committed(epoch.receipt) }
+      let corrected = PreparedEpoch(
+        epoch.id, counts: RecordCounts(committed: epoch.counts.committed - 1, rejected: 1), version: 1, manifest: [1])
+      return .replaced(corrected, [ListSource.bad])
+    })
+    let pipeline = pipeline(
+      ListSource(batches: [ListSource.batch(3, at: 1)]), destination, UnsureStore(store, failing: .replacement))
+    try await pipeline.run()
+    #expect(deadLetters.count == 1)
+    let counts = await pipeline.progress.counts
+    #expect(counts == RecordCounts(committed: 2, rejected: 1))
+  }
+
+  @Test func aCorrectionCountsAgainstMaxRejected() async throws {
+    var settings = PipelineSettings()
+    settings.maxRejected = 0
+    let destination = ScriptedDestination(onCommit: { epoch in
+      .replaced(PreparedEpoch(epoch.id, counts: RecordCounts(rejected: 1), version: 1, manifest: []), [ListSource.bad])
+    })
+    let pipeline = pipeline(ListSource(batches: [ListSource.batch(1, at: 1)]), destination, nil, settings)
+    let error = await #expect(throws: NebulaError.self) { try await pipeline.run() }
+    #expect(error?.code == "pipeline.too_many_rejected")
+  }
+
+  @Test func columnsThatChangeInsideAPinnedEpochStopIt() {
+    let pin = Pin(from: nil, through: Position([9]), done: [:])
+    var ledger = EpochLedger(
+      tail: nil, position: nil, pin: pin, limits: EpochLimits(), idleInterval: .seconds(1), now: .zero)
+    _ = ledger.note(ListSource.batch(1, at: 1), now: .zero) { EpochID(generation: 1, sequence: 1) }
+    var other = ListSource.batch(1, at: 2)
+    other = RecordBatch(
+      bytes: other.bytes, records: other.records, format: .csv, namespaces: other.namespaces,
+      schema: RecordSchema(columns: [.init("a")]), position: Position([2]))
+    #expect(throws: NebulaError.self) { try ledger.mustCut(before: other) }
+  }
+}
