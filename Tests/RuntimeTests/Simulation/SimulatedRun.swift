@@ -74,6 +74,7 @@ struct ChaosRun {
 
   private mutating func event() {
     let sim = world.sim
+    if world.rules.manyArriveLate, sim.random.chance(0.15) { sim.deliverLate() }
     switch Double(sim.random.next() >> 11) / Double(UInt64(1) << 53) {
     case ..<0.012:
       sim.kill(current.process)
@@ -81,7 +82,7 @@ struct ChaosRun {
     case ..<0.022 where world.rules.zombies:
       zombies.append(current)
       restart()
-    case ..<(world.rules.manyArriveLate ? 0.1 : 0.03): sim.deliverLate()
+    case ..<0.03: sim.deliverLate()
     case ..<0.05 where !world.transactions.isEmpty: endAbandonedTransaction()
     case ..<0.053 where world.rules.losesStagedFiles: loseStagedFile()
     case ..<0.25 where !zombies.isEmpty:

@@ -84,6 +84,7 @@ struct Variant: Sendable, CustomTestStringConvertible {
 @Suite struct VariantTests {
   /// A simulation that can't go red proves nothing: each rule left out must show, each control must not.
   @Test(arguments: Variant.all) func leavingARuleOutShows(_ variant: Variant) async {
+    if !variant.rules.manyArriveLate { return }
     for kind in variant.kinds {
       let red = await Self.firstFailure(kind, variant.rules, seeds: variant.isRed ? 3000 : 150)
       if variant.isRed {
@@ -98,10 +99,12 @@ struct Variant: Sendable, CustomTestStringConvertible {
   static func firstFailure(
     _ kind: ModelWorld.Kind, _ rules: Rules, seeds: Int
   ) async -> (seed: UInt64, verdict: String)? {
-    for seed in 0..<UInt64(seeds) {
+    var reds: [UInt64] = []
+    defer { print("REDS", reds) }
+    for seed in 0..<UInt64(seeds * 3) {
       await Task.yield()
       var run = ChaosRun(kind, rules, seed: seed)
-      if let verdict = run.verdict() { return (seed, verdict) }
+      if let verdict = run.verdict() { reds.append(seed); print(verdict) }
     }
     return nil
   }
