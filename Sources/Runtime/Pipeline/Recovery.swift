@@ -11,7 +11,7 @@ extension Pipeline {
   /// Gives every stored intent its receipt or drops it, oldest first; then tells the last receipt once more.
   func recover(_ state: PipelineState, _ lease: Lease) async throws -> Start {
     try await parts.deadLetters.sweep(
-      keeping: (state.intents.map(\.deadLetters) + [state.last?.intent.deadLetters]).compactMap(\.self),
+      keeping: (state.intents.map(\.deadLetters) + [state.last?.intent.deadLetters]).compactMap(\.self) + lettersInDoubt,
       through: lease.generation)
     var start = Start(position: state.last?.position, tail: state.last?.receipt.id, pin: state.pin)
     try await retell(state.last)

@@ -15,8 +15,10 @@ final class Runner: @unchecked Sendable {  // on the simulator's one thread only
       case .append: AppendModel(world, process)
       }
     var settings = PipelineSettings()
-    settings.epoch = EpochLimits(records: UInt64(Int.random(in: 1...4, using: &world.sim.random)))
-    settings.idleCheckpointInterval = .milliseconds(3)
+    settings.epoch = EpochLimits(
+      records: UInt64.random(in: 1...4, using: &world.sim.random),
+      idle: world.sim.random.chance(0.5) ? .milliseconds(4) : nil)
+    settings.idleCheckpointInterval = .milliseconds(Int.random(in: 0...6, using: &world.sim.random))
     let pipeline = Pipeline(
       Pipeline.Parts(
         name: "simulated",
@@ -25,11 +27,12 @@ final class Runner: @unchecked Sendable {  // on the simulator's one thread only
         source: ModelSource(world: world, process: process, generation: { store.generation }),
         destination: destination, store: store, deadLetters: ModelDeadLetters(world, process), settings: settings,
         clock: world.sim.clock(process),
-        random: { Int.random(in: 0..<4, using: &world.sim.random) > 1 ? $0.lowerBound : $0.lowerBound },
+        random: { UInt64.random(in: $0, using: &world.sim.random) },
         executor: world.sim.executor))
     Task(executorPreference: world.sim.executor) { [self] in
       do {
         try await pipeline.run()
+        try await process.receipts.drain()
         outcome = .success(())
       } catch {
         outcome = .failure(error)
@@ -71,6 +74,7 @@ struct ChaosRun {
 
   private mutating func event() {
     let sim = world.sim
+    if world.rules.manyArriveLate, sim.random.chance(0.15) { sim.deliverLate() }
     switch Double(sim.random.next() >> 11) / Double(UInt64(1) << 53) {
     case ..<0.012:
       sim.kill(current.process)
@@ -78,7 +82,7 @@ struct ChaosRun {
     case ..<0.022 where world.rules.zombies:
       zombies.append(current)
       restart()
-    case ..<(world.rules.manyArriveLate ? 0.1 : 0.03): sim.deliverLate()
+    case ..<0.03: sim.deliverLate()
     case ..<0.05 where !world.transactions.isEmpty: endAbandonedTransaction()
     case ..<0.053 where world.rules.losesStagedFiles: loseStagedFile()
     case ..<0.25 where !zombies.isEmpty:

@@ -16,6 +16,7 @@ enum Outcome<Value> {
 final class SimulatedProcess: @unchecked Sendable {  // touched on the simulator's one thread only
   let number: Int
   var isKilled = false
+  let receipts = Receipts()
   init(_ number: Int) { self.number = number }
 }
 
