@@ -163,7 +163,7 @@ final class CSVRows {
       CSVText.appendField(value, dialect: dialect, to: output)
     default:
       if mode.isChecked { try rules.check(value, for: column) }
-      bareIsPlain ? output.append(value) : CSVText.appendField(value, dialect: dialect, to: output)
+      bareIsPlain ? output.append(short: value) : CSVText.appendField(value, dialect: dialect, to: output)
     }
   }
 

@@ -1,6 +1,18 @@
 internal import CNebulaKernels
 
 extension OutputBuffer {
+  /// Appends bytes that are mostly few, as those of fields are.
+  @inline(__always) func append(short bytes: UnsafeRawBufferPointer) {
+    guard bytes.count <= 16, let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
+      return append(bytes)
+    }
+    withSpare(minimum: 16) { room in
+      guard let out = room.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+      nebula_copy_short(out, base, bytes.count)
+      return bytes.count
+    }
+  }
+
   /// Appends bytes as lower-case hexadecimal.
   public func append(hex bytes: UnsafeRawBufferPointer) {
     guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }

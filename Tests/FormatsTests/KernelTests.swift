@@ -41,6 +41,19 @@ struct KernelTests {
     }
   }
 
+  @Test func copies() {
+    for text in Self.hostile(4, 6000) {
+      var fast = [UInt8](repeating: 0, count: text.count * 2 + 16)
+      var slow = fast
+      let countFast = nebula_double_quotes(&fast, text, text.count, 0x22)
+      let countSlow = nebula_double_quotes_scalar(&slow, text, text.count, 0x22)
+      #expect(fast.prefix(countFast) == slow.prefix(countSlow), "\(text)")
+      let short = Array(text.prefix(16))
+      nebula_copy_short(&fast, short, short.count)
+      #expect(Array(fast.prefix(short.count)) == short)
+    }
+  }
+
   /// JSON that is right, and the same with a few bytes changed.
   static func jsonTexts() -> [[UInt8]] {
     var random = Seeded(3)

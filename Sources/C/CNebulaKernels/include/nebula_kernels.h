@@ -90,6 +90,14 @@ static inline size_t nebula_find_byte(const uint8_t *bytes, size_t count, uint8_
   return found ? (size_t)((const uint8_t *)found - bytes) : count;
 }
 
+/// Copies `bytes` with each `quote` doubled to `out`, which must have room for 2 * `count` + 16 bytes; returns how many it
+/// wrote.
+size_t nebula_double_quotes(uint8_t *out, const uint8_t *bytes, size_t count, uint8_t quote);
+size_t nebula_double_quotes_scalar(uint8_t *out, const uint8_t *bytes, size_t count, uint8_t quote);
+
+/// Copies `count` bytes, 16 at most, to `out`, which must have room for 16: without a loop or a call.
+void nebula_copy_short(uint8_t *out, const uint8_t *bytes, size_t count);
+
 /// Writes `count` bytes as twice as many lower-case hexadecimal digits.
 static inline void nebula_hex(uint8_t *out, const uint8_t *bytes, size_t count) {
   for (; count >= 4; count -= 4, bytes += 4, out += 8) {
