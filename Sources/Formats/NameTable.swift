@@ -1,48 +1,73 @@
 internal import CNebulaKernels
 
 /// Finds the column of a name by its bytes, without making a text of it: tables may have thousands of columns, and
-/// members come in any order.
-struct NameTable {
-  private var names: [[UInt8]] = []
-  private var columns: [Int32] = []
-  /// The name that stands first for a column, by index; nil for none.
-  private var firsts: [Int32]
-  /// Open addressing: indices into `names`, -1 where free; a power of two, at most half full.
-  private var buckets: [Int32]
+/// members come in any order. In plain memory, so that looking costs no reference counting; one owner at a time.
+final class NameTable {
+  private struct Entry {
+    let start: Int
+    let count: Int
+    let column: Int32
+  }
+  private var entries: UnsafeMutableBufferPointer<Entry>
+  private var count = 0
+  /// All names' bytes, one behind the other.
+  private let names = OutputBuffer(capacity: 256)
+  /// The name that stands first for a column, by index; -1 for none.
+  private let firsts: UnsafeMutableBufferPointer<Int32>
+  /// Open addressing: indices into `entries`, -1 where free; a power of two, twice as many as there may be entries.
+  private var buckets: UnsafeMutableBufferPointer<Int32>
 
   init(_ columnNames: [String?]) {
-    firsts = Array(repeating: -1, count: columnNames.count)
-    buckets = Array(repeating: -1, count: 16)
+    firsts = Self.room(columnNames.count, of: -1)
+    buckets = Self.room(16, of: -1)
+    entries = .allocate(capacity: 8)
     for (column, name) in columnNames.enumerated() { if let name { add(name, column) } }
+  }
+  deinit {
+    entries.deallocate()
+    firsts.deallocate()
+    buckets.deallocate()
+  }
+  private static func room(_ count: Int, of value: Int32) -> UnsafeMutableBufferPointer<Int32> {
+    let room = UnsafeMutableBufferPointer<Int32>.allocate(capacity: count)
+    room.initialize(repeating: value)
+    return room
   }
 
   /// Of a name that is given twice the first counts.
-  mutating func add(_ name: String, _ column: Int) {
-    let bytes = Array(name.utf8)
-    let bucket = bytes.withUnsafeBytes { self.bucket(of: $0) }
-    guard buckets[bucket] < 0 else { return }
-    buckets[bucket] = Int32(names.count)
-    if firsts[column] < 0 { firsts[column] = Int32(names.count) }
-    names.append(bytes)
-    columns.append(Int32(column))
-    if names.count * 2 > buckets.count { grow() }
+  func add(_ name: String, _ column: Int) {
+    var name = name
+    let isNew = name.withUTF8 { bytes in
+      let bucket = self.bucket(of: UnsafeRawBufferPointer(bytes))
+      guard buckets[bucket] < 0 else { return false }
+      buckets[bucket] = Int32(count)
+      entries.initializeElement(
+        at: count, to: Entry(start: names.count, count: bytes.count, column: Int32(column)))
+      names.append(UnsafeRawBufferPointer(bytes))
+      return true
+    }
+    guard isNew else { return }
+    if firsts[column] < 0 { firsts[column] = Int32(count) }
+    count += 1
+    if count == entries.count { grow() }
   }
 
   /// -1 when there is none.
   func column(of name: UnsafeRawBufferPointer) -> Int {
     let index = buckets[bucket(of: name)]
-    return index < 0 ? -1 : Int(columns[Int(index)])
+    return index < 0 ? -1 : Int(entries[Int(index)].column)
   }
 
   @inline(__always) func isColumn(_ column: Int, _ name: UnsafeRawBufferPointer) -> Bool {
     firsts[column] >= 0 && isName(Int(firsts[column]), name)
   }
 
-  private func isName(_ index: Int, _ name: UnsafeRawBufferPointer) -> Bool {
-    names[index].withUnsafeBytes { known in
-      guard known.count == name.count else { return false }
-      guard let a = known.baseAddress, let b = name.baseAddress else { return true }
-      return nebula_equal(a, b, known.count)
+  @inline(__always) private func isName(_ index: Int, _ name: UnsafeRawBufferPointer) -> Bool {
+    let entry = entries[index]
+    guard entry.count == name.count else { return false }
+    return names.withBytes { known in
+      guard let known = known.baseAddress, let name = name.baseAddress else { return true }
+      return nebula_equal(known + entry.start, name, entry.count)
     }
   }
 
@@ -55,10 +80,18 @@ struct NameTable {
     return bucket
   }
 
-  private mutating func grow() {
-    buckets = Array(repeating: -1, count: buckets.count * 2)
-    for index in names.indices {
-      let bucket = names[index].withUnsafeBytes { self.bucket(of: $0) }
+  private func grow() {
+    let larger = UnsafeMutableBufferPointer<Entry>.allocate(capacity: entries.count * 2)
+    _ = larger.moveInitialize(fromContentsOf: entries)
+    entries.deallocate()
+    entries = larger
+    buckets.deallocate()
+    buckets = Self.room(larger.count * 2, of: -1)
+    for index in 0..<count {
+      let entry = entries[index]
+      let bucket = names.withBytes {
+        self.bucket(of: UnsafeRawBufferPointer(rebasing: $0[entry.start..<entry.start + entry.count]))
+      }
       buckets[bucket] = Int32(index)
     }
   }

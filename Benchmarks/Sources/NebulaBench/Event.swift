@@ -87,7 +87,8 @@ struct Event {
           + "\"removedFields\":[]}"
       ] : []
     let start = [
-      "\"op\":\"\(operation)\"", "\"ns\":\"shop.orders\"", "\"time\":\"\(iso(Int64(clusterSeconds) * 1000).dropLast())\"",
+      "\"op\":\"\(operation)\"", "\"ns\":\"shop.orders\"",
+      "\"time\":\"\(iso(Int64(clusterSeconds) * 1000).dropLast())\"",
       "\"seq\":\"\(sequence)\"", "\"id\":\"\(token)\"", "\"key\":{\"_id\":\"\(hex(order.reference))\"}",
     ]
     return "{" + (start + [document] + update).joined(separator: ",") + "}"

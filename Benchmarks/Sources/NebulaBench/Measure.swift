@@ -108,12 +108,22 @@ struct Stage: Sendable {
     return FileWriter(
       lane: LaneKey(table: table, layout: layout), name: name, encryption: encryption,
       encoder: RowEncoding.make(layout, options: Self.options),
-      staged: try StagedBytes(name: name, encryption: encryption, budget: budget, spool: spool),
+      staged: try StagedBytes(
+        name: name, preparation: FilePreparation(encryption: encryption, needsMD5: false), budget: budget, spool: spool),
       rule: RollRule(Self.options), compressors: shelf, opened: .zero)
   }
 
-  func close(_ file: FileWriter) async throws -> Staged {
-    let (body, _) = try await file.finish()
+  /// Ends a file; its bytes stay where an upload would find them.
+  func close(_ file: FileWriter) async throws -> Closed { Closed(file: file, body: try await file.finish().body) }
+}
+
+/// A file that is ready for its upload.
+struct Closed: Sendable {
+  let file: FileWriter
+  let body: StagedBody
+
+  /// Takes the bytes away, as an upload does.
+  func taken() async -> Staged {
     let bytes: [UInt8]
     switch body.body {
     case .bytes(let content): bytes = content
@@ -153,24 +163,27 @@ struct Run {
     let chunks = Chunks(path, wholeFrames: job.wholeFrames)
     let stage = Stage(job, folder: folder)
     let (wall, cpu) = (wallSeconds(), processSeconds())
-    var staged = [Staged]()
+    var closed = [Closed]()
     var records = 0
-    await withTaskGroup(of: (Int, [Staged]).self) { group in
+    await withTaskGroup(of: (Int, [Closed]).self) { group in
       for worker in 0..<workers { group.addTask { await work(job, chunks, stage, worker) } }
       for await (count, files) in group {
         records += count
-        staged += files
+        closed += files
       }
     }
+    let (wallUsed, cpuUsed) = (wallSeconds() - wall, processSeconds() - cpu)
+    var staged = [Staged]()
+    for file in closed { staged.append(await file.taken()) }
     return Run(
-      workers: workers, records: records, wall: wallSeconds() - wall, cpu: processSeconds() - cpu,
+      workers: workers, records: records, wall: wallUsed, cpu: cpuUsed,
       stagedBytes: staged.reduce(0) { $0 + $1.bytes.count }, staged: staged)
   }
 
-  private static func work(_ job: any Job, _ chunks: Chunks, _ stage: Stage, _ worker: Int) async -> (Int, [Staged]) {
+  private static func work(_ job: any Job, _ chunks: Chunks, _ stage: Stage, _ worker: Int) async -> (Int, [Closed]) {
     let reader = job.makeReader()
     let chunk = OutputBuffer(capacity: 4 << 20)
-    var (total, files, rejected) = (0, [Staged](), [RejectedRecord]())
+    var (total, files, rejected) = (0, [Closed](), [RejectedRecord]())
     var layout: TableLayout?
     var file: FileWriter?
     do {

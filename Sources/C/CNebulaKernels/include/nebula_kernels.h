@@ -62,6 +62,10 @@ size_t nebula_json_plain_prefix_scalar(const uint8_t *bytes, size_t count);
 size_t nebula_utf8_valid_prefix(const uint8_t *bytes, size_t count);
 size_t nebula_utf8_valid_prefix_scalar(const uint8_t *bytes, size_t count);
 
+/// True when the bytes are one whole BSON document, nested no deeper than `depth`, whose every length, type and text is
+/// right.
+bool nebula_bson_is_valid(const uint8_t *bytes, size_t count, uint32_t depth);
+
 /// The offset of the first byte equal to `a` or `b`, else `count`.
 size_t nebula_find_either(const uint8_t *bytes, size_t count, uint8_t a, uint8_t b);
 size_t nebula_find_either_scalar(const uint8_t *bytes, size_t count, uint8_t a, uint8_t b);
