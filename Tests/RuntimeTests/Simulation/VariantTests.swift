@@ -1,3 +1,4 @@
+import Foundation
 import NebulaCore
 import Testing
 
@@ -93,6 +94,18 @@ struct Variant: Sendable, CustomTestStringConvertible {
       let red = await Self.firstFailure(kind, variant.rules, seeds: seeds)
       #expect((red != nil) == variant.isRed, "\(variant.name), \(kind): \(seeds) seeds, \(red?.verdict ?? "all green")")
       print("\(kind): \(variant.name): \(red.map { "red at seed \($0.seed), \($0.verdict)" } ?? "green")")
+    }
+  }
+
+  @Test func thePageListsEveryVariant() throws {
+    let root = URL(filePath: #filePath).appending(path: "../../../..").standardized
+    let page = try String(contentsOf: root.appending(path: "docs/simulation.md"), encoding: .utf8)
+    for isRed in [true, false] {
+      let section = try #require(page.split(separator: "\n## ").first { $0.hasPrefix(isRed ? "Red" : "Green") })
+      let rows = Variant.all.filter { $0.isRed == isRed }.map { variant in
+        "| \(variant.name) | \(variant.kinds.map(\.rawValue).joined(separator: ", ")) |"
+      }
+      #expect(section.split(separator: "\n").filter { $0.hasPrefix("| ") }.dropFirst().map(String.init) == rows)
     }
   }
 
