@@ -8,7 +8,8 @@ SNOWFLAKE, MONGO, FILE = "Sources/Connectors/Snowflake", "Sources/Connectors/Mon
 SIMULATION = "RuntimeTests.(SimulationTests|EpochLedgerTests|BackoffTests|PipelineTests)"
 STORE = "RuntimeTests.StateStoreTests"
 LETTERS = "RuntimeTests.FileDeadLetterStoreTests"
-SNOWFLAKE_TESTS = "SnowflakeConnectorTests.(CommitTests|FenceTests|LoadTests|PureTests)"
+STATEMENTS = "SnowflakeConnectorTests.StatementTests"
+COMMITS = "SnowflakeConnectorTests.(CommitTests|FaultTests|FenceTests)"
 MONGO_TESTS = "MongoConnectorTests.(StreamMachineTests|PositionTests|FragmentTests|StandinTests)"
 FILE_TESTS = "FileConnectorTests"
 
@@ -49,10 +50,10 @@ MUTANTS = [
            "    if let pin { return through == pin.through }\n", ""),
     Mutant("a partly visible epoch is read again as a whole", f"{PIPELINE}/Recovery.swift",
            "    if case .partial(let units) = settlement { done.merge(units) { old, _ in old } }\n", ""),
-    Mutant("dead letters visible before the receipt", f"{PIPELINE}/Committing.swift",
-           "    parts.crash.pass(\"before-receipt\")\n",
-           "    parts.crash.pass(\"before-receipt\")\n    if let file = intent.deadLetters { try await parts.deadLetters.publish(file) }\n"
-           "    if intent.deadLetters != nil { try await parts.deadLetters.discard(intent.id) }\n"),
+    Mutant("dead letters visible before the commit", f"{PIPELINE}/Committing.swift",
+           "      guard case .receipt(let receipt, let settled) = try await settle(",
+           "      if let file = intent.deadLetters { try await parts.deadLetters.publish(file) }\n"
+           "      guard case .receipt(let receipt, let settled) = try await settle("),
     Mutant("dead letters not told again at start", f"{PIPELINE}/Recovery.swift",
            "    if let file = last.intent.deadLetters { try await parts.deadLetters.publishAgain(file) }\n    try await parts.source", "    try await parts.source"),
     Mutant("a stalled writer's sweep takes newer files", f"{PIPELINE}/Recovery.swift",
@@ -112,17 +113,17 @@ MUTANTS = [
            "    try database.run(\"PRAGMA synchronous = FULL\")\n", "    try database.run(\"PRAGMA synchronous = OFF\")\n", STORE),
     Mutant("Snowflake: LOAD_SKIPPED is taken for success", f"{SNOWFLAKE}/CopyResult.swift",
            "      let status = result[row, \"status\"] ?? \"\"\n",
-           "      let status = result[row, \"status\"] ?? \"\"\n      if status == \"LOAD_SKIPPED\" { continue }\n", SNOWFLAKE_TESTS),
+           "      let status = result[row, \"status\"] ?? \"\"\n      if status == \"LOAD_SKIPPED\" { continue }\n", STATEMENTS),
     Mutant("Snowflake: the fence is not asked whose it is", f"{SNOWFLAKE}/Fence.swift",
            "    \"\\(mine) AND \\\"GENERATION\\\" = \\(generation) AND \\\"WRITER\\\" = \\(literal(writer))\"", "    mine",
-           SNOWFLAKE_TESTS),
+           COMMITS),
     Mutant("Snowflake: the ledger is not read under the fence's lock", f"{SNOWFLAKE}/Committer.swift",
            "      if let known = try await receipt(of: prepared.id, session) {\n        await session.rollBack()\n        return known\n"
-           "      }\n      let queries", "      let queries", SNOWFLAKE_TESTS),
+           "      }\n      let queries", "      let queries", COMMITS),
     Mutant("Snowflake: a file that was loaded in part is taken for success", f"{SNOWFLAKE}/CopyResult.swift",
-           "      guard loaded == file.rows else {", "      guard loaded <= file.rows else {", SNOWFLAKE_TESTS),
+           "      guard loaded == file.rows else {", "      guard loaded <= file.rows else {", STATEMENTS),
     Mutant("Snowflake: an older writer takes the fence back", f"{SNOWFLAKE}/Fence.swift",
-           "(\\\"GENERATION\\\" < \\(generation) OR", "(\\\"GENERATION\\\" <> \\(generation) OR", SNOWFLAKE_TESTS),
+           "(\\\"GENERATION\\\" < \\(generation) OR", "(\\\"GENERATION\\\" <> \\(generation) OR", COMMITS),
     Mutant("MongoDB: the answer's token is stored while fragments of a split event are pending", f"{MONGO}/EventReader.swift",
            "    if let end, !assembler.isPending { settle(at: end, &runs) }", "    if let end { settle(at: end, &runs) }",
            MONGO_TESTS),

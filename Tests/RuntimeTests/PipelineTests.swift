@@ -58,13 +58,16 @@ private struct ListSource: Source {
 private final class ScriptedDestination: Destination {
   let onCommit: @Sendable (PreparedEpoch) async throws -> CommitOutcome
   let onAbort: @Sendable () async throws -> Void
+  let onRecover: @Sendable (PreparedEpoch) -> EpochFate
   private let written = Mutex<[EpochID: UInt64]>([:])
   init(
     onCommit: @escaping @Sendable (PreparedEpoch) async throws -> CommitOutcome = { .committed($0.receipt) },
-    onAbort: @escaping @Sendable () async throws -> Void = {}
+    onAbort: @escaping @Sendable () async throws -> Void = {},
+    onRecover: @escaping @Sendable (PreparedEpoch) -> EpochFate = { _ in .ready }
   ) {
     self.onCommit = onCommit
     self.onAbort = onAbort
+    self.onRecover = onRecover
   }
   var traits: DestinationTraits { DestinationTraits() }
   func check() async throws -> [Finding] { [] }
@@ -79,7 +82,7 @@ private final class ScriptedDestination: Destination {
     return PreparedEpoch(epoch, counts: RecordCounts(committed: count), version: 1, manifest: [])
   }
   func commit(_ epoch: PreparedEpoch) async throws -> CommitOutcome { try await onCommit(epoch) }
-  func recover(_ epoch: PreparedEpoch) async throws -> EpochFate { .ready }
+  func recover(_ epoch: PreparedEpoch) async throws -> EpochFate { onRecover(epoch) }
   func abort(_ epoch: EpochID, _ prepared: PreparedEpoch?) async throws { try await onAbort() }
   func close() async {}
 }
@@ -158,6 +161,22 @@ private final class UnsureStore: StateStore {
     #expect(clock.now >= patience && clock.now < patience + .seconds(120), "gave up after \(clock.now)")
   }
 
+  /// Another host has to wait until the lease runs out, for a COMMIT may still arrive; a refusal is an end.
+  @Test func theLeaseIsKeptWhileACommitIsInDoubt() async throws {
+    let refusal = NebulaError("model.refused", "Refused.", remedy: "")
+    let other = SQLiteStateStore(
+      path: folder("state.sqlite"), clock: clock.timekeeper, holder: holder("there", machine: "machine-2"),
+      startTime: { _ in nil }, renews: false)
+    for (failure, isKept) in [(refusal, false), (busy, true)] {
+      let destination = ScriptedDestination(onCommit: { _ in throw failure })
+      let pipeline = pipeline(ListSource(batches: [ListSource.batch(2, at: 1)]), destination)
+      await #expect(throws: failure) { try await pipeline.run() }
+      let lease = try? await other.acquire("orders", identity: orders)
+      #expect((lease == nil) == isKept, "after \(failure.code)")
+      if let lease { try await other.release(lease) }
+    }
+  }
+
   @Test func aStopDuringACleanUpIsHeard() async throws {
     let (entered, enter) = AsyncStream.makeStream(of: Void.self)
     let destination = ScriptedDestination(onAbort: {
@@ -206,6 +225,20 @@ private final class UnsureStore: StateStore {
     let pipeline = pipeline(ListSource(batches: [ListSource.batch(1, at: 1)]), destination, nil, settings)
     let error = await #expect(throws: NebulaError.self) { try await pipeline.run() }
     #expect(error?.code == "pipeline.too_many_rejected")
+  }
+
+  /// Invariant 7b: what is read again must not be visible already.
+  @Test func anEpochThatIsVisibleBehindOneThatIsGoneStopsIt() async throws {
+    let lease = try await store.acquire("orders", identity: orders)
+    let ids = (1...2).map { EpochID(generation: lease.generation, sequence: $0) }
+    try await store.store(intent(ids[0], after: nil), under: lease)
+    try await store.store(intent(ids[1], after: ids[0]), under: lease)
+    try await store.release(lease)
+    let destination = ScriptedDestination(onRecover: { $0.id == ids[0] ? .gone : .committed($0.receipt) })
+    let error = await #expect(throws: NebulaError.self) {
+      try await pipeline(ListSource(batches: []), destination).run()
+    }
+    #expect(error?.code == .gap)
   }
 
   @Test func columnsThatChangeInsideAPinnedEpochStopIt() {
