@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def main() -> int:
     part, parts = map(int, given.part.split("/"))
     chosen = [m for m in MUTANTS if not given.words or any(word in m.rule for word in given.words)]
     chosen = chosen[len(chosen) * (part - 1) // parts:len(chosen) * part // parts]
-    folder = ROOT / ".build" / f"mutants-{part}"
+    folder, begin = ROOT / ".build" / f"mutants-{part}", time.monotonic()
     copy_sources(folder)
     problem = build(folder)
     if problem:
@@ -148,7 +149,7 @@ def main() -> int:
         answer = judge(folder, mutant, unusable[mutant.tests])
         caught += answer.startswith("caught")
         print(f"{mutant.rule}: {answer}", flush=True)
-    print(f"{len(chosen)} mutants, {caught} caught")
+    print(f"{len(chosen)} mutants, {caught} caught, in {(time.monotonic() - begin) / 60:.0f} minutes")
     return 0 if caught == len(chosen) else 1
 
 
