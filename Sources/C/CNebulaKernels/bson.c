@@ -11,14 +11,16 @@ static inline size_t length_at(const uint8_t *p) {
 }
 
 static inline bool is_ascii(const uint8_t *p, size_t count) {
-  uint64_t word, all = 0;
-  if (count >= 8) {
-    for (size_t at = 0; at + 8 <= count; at += 8) all |= (memcpy(&word, p + at, 8), word);
-    all |= (memcpy(&word, p + count - 8, 8), word);
-    return (all & 0x8080808080808080u) == 0;
-  }
+#ifdef NEBULA_X86
+  for (; count >= 16; p += 16, count -= 16)
+    if (_mm_movemask_epi8(_mm_loadu_si128((const __m128i *)p))) return false;
+  uint32_t high = (uint32_t)_mm_movemask_epi8(nebula_load_tail(p, count));
+  return (high & (((uint32_t)1 << count) - 1)) == 0;
+#else
+  uint8_t all = 0;
   for (size_t at = 0; at < count; at++) all |= p[at];
   return all < 0x80;
+#endif
 }
 
 static inline bool is_text(const uint8_t *p, size_t count) {
@@ -40,7 +42,7 @@ static inline const uint8_t *name_end(const uint8_t *p, const uint8_t *end, bool
     p += 16;
   }
 #endif
-  for (; p < end && *p; p++) *high |= *p >= 0x80;
+  for (; p < end && *p; p++) *high |= *p >= 0x80;  // in the last 16 bytes of a document
   return p;
 }
 
