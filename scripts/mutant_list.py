@@ -81,6 +81,10 @@ MUTANTS = [
         "if let file = intent.deadLetters { try await parts.deadLetters.publish(file) }\n"
         "      guard case .receipt(let receipt, let settled) = try await settle("),
     Mutant(
+        "dead letters visible before the receipt", f"{PIPELINE}/Committing.swift",
+        'parts.crash.pass("before-receipt")',
+        "if let file = intent.deadLetters { try await parts.deadLetters.publish(file) }"),
+    Mutant(
         "dead letters not told again at start", f"{PIPELINE}/Recovery.swift",
         "if let file = last.intent.deadLetters { try await parts.deadLetters.publishAgain(file) }\n"
         "    try await parts.source",

@@ -26,12 +26,13 @@ private let busy = NebulaError("model.busy", "Busy.", remedy: "", disposition: .
 private struct ListSource: Source {
   let batches: [RecordBatch]
   var failure: NebulaError?
+  var onAcknowledge: @Sendable () -> Void = {}
   var traits: SourceTraits { SourceTraits(isBounded: true) }
   func check() async throws -> [Finding] { [] }
   func open(from position: Position?, through: Position?) async throws -> sending any RecordStream {
     ListStream(rest: batches.dropFirst(Int(position?.bytes.first ?? 0)), failure: failure)
   }
-  func acknowledge(through position: DurablePosition) async throws {}
+  func acknowledge(through position: DurablePosition) async throws { onAcknowledge() }
   func close() async {}
 
   struct ListStream: RecordStream {
@@ -93,14 +94,17 @@ extension PreparedEpoch {
 
 /// A state store whose first write of a kind takes effect, or does not, and then fails.
 private final class UnsureStore: StateStore {
-  enum Write { case intent, replacement }
+  enum Write { case intent, replacement, receipt }
   let real: SQLiteStateStore
   private let failing: Write
+  private let failure: NebulaError
   private let left = Atomic(1)
-  init(_ real: SQLiteStateStore, failing: Write) { (self.real, self.failing) = (real, failing) }
+  init(_ real: SQLiteStateStore, failing: Write, with failure: NebulaError = busy) {
+    (self.real, self.failing, self.failure) = (real, failing, failure)
+  }
   private func fail(_ write: Write) throws {
     guard write == failing, left.exchange(0, ordering: .relaxed) == 1 else { return }
-    throw busy
+    throw failure
   }
   func acquire(_ pipeline: String, identity: PipelineIdentity) async throws -> Lease {
     try await real.acquire(pipeline, identity: identity)
@@ -111,7 +115,8 @@ private final class UnsureStore: StateStore {
     try fail(.intent)
   }
   func store(_ checkpoint: Checkpoint, under lease: Lease) async throws -> DurablePosition {
-    try await real.store(checkpoint, under: lease)
+    try fail(.receipt)
+    return try await real.store(checkpoint, under: lease)
   }
   func replace(_ intent: Intent, under lease: Lease) async throws {
     try fail(.replacement)
@@ -159,6 +164,19 @@ private final class UnsureStore: StateStore {
     await #expect(throws: busy) { try await pipeline.run() }
     let patience = PipelineSettings().retryFor
     #expect(clock.now >= patience && clock.now < patience + .seconds(120), "gave up after \(clock.now)")
+  }
+
+  /// Invariant 2: what follows the receipt does not come without it.
+  @Test func withoutItsReceiptNoDeadLetterIsVisibleAndUpstreamIsNotTold() async throws {
+    let refusal = NebulaError("model.refused", "Refused.", remedy: "")
+    let acknowledged = Mutex(0)
+    var source = ListSource(batches: [ListSource.batch(2, rejected: 1, at: 1)])
+    source.onAcknowledge = { acknowledged.withLock { $0 += 1 } }
+    let first = pipeline(source, ScriptedDestination(), UnsureStore(store, failing: .receipt, with: refusal))
+    await #expect(throws: refusal) { try await first.run() }
+    #expect(deadLetters.isEmpty && acknowledged.withLock { $0 } == 0)
+    try await pipeline(source, ScriptedDestination(onRecover: { .committed($0.receipt) })).run()
+    #expect(deadLetters.count == 1 && acknowledged.withLock { $0 } == 1)
   }
 
   /// Another host has to wait until the lease runs out, for a COMMIT may still arrive; a refusal is an end.
