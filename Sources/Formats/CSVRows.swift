@@ -96,7 +96,7 @@ final class CSVRows {
     }
   }
 
-  /// Validates the object and finds its members in the same walk.
+  /// Finds the members of a validated object.
   private func readMembers(of object: UnsafeRawBufferPointer) throws(NebulaError) -> Int {
     guard let base = object.baseAddress?.assumingMemoryBound(to: UInt8.self), object.count <= UInt32.max else {
       throw JSONProblem(offset: 0, reason: object.isEmpty ? "no value" : "a value of 4 GiB or more").error()

@@ -46,12 +46,18 @@ public struct FlatJSONToCSV {
 
   /// Appends one object as a row with its line end. Throws, with nothing appended, when `object` is not one JSON object.
   public mutating func append(_ object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
+    if let problem = JSONText.validate(object) { throw problem.error() }
+    try append(validated: object, to: output)
+  }
+
+  /// The same for an object that `JSONText.validate` has accepted, whose texts are not checked once more.
+  public mutating func append(validated object: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) {
     try rows.append(object, to: output, NoRules())
   }
 
-  /// The same; nothing is appended either when the rules throw.
+  /// The same with rules; nothing is appended either when they throw.
   public mutating func append(
-    _ object: UnsafeRawBufferPointer, to output: OutputBuffer, rules: some ColumnRules
+    validated object: UnsafeRawBufferPointer, to output: OutputBuffer, rules: some ColumnRules
   ) throws(NebulaError) {
     try rows.append(object, to: output, rules)
   }

@@ -226,7 +226,8 @@ import Testing
     let start = ContinuousClock.now
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
-    #expect(ContinuousClock.now - start < .seconds(2))
+    // The server would never have answered.
+    #expect(ContinuousClock.now - start < .seconds(10))
     try await waitFor("gone cancelled")
   }
 

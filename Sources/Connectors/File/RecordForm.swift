@@ -79,7 +79,7 @@ struct RecordForm {
         disposition: .reject)
     }
     let before = flat.unknownMembers
-    try flat.append(record, to: output)
+    try flat.append(validated: record, to: output)
     guard flat.unknownMembers == before else {
       throw NebulaError(
         .fileUnknownKey, "The record has a key that is no column.", remedy: "List all columns in `columns`.",

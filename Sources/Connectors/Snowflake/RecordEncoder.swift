@@ -55,7 +55,7 @@ final class RecordEncoder: RowEncoder {
       if batch.format == .csv, let schema = batch.schema {
         try csvRecord(record, CSVDialect(schema))
       } else {
-        try target == .json ? jsonLine(record) : csv.append(record, to: rows, rules: columns)
+        try target == .json ? jsonLine(record) : csv.append(validated: record, to: rows, rules: columns)
       }
     } catch {
       rows.truncate(to: start)
@@ -143,7 +143,6 @@ final class RecordEncoder: RowEncoder {
 
   /// Notes for each column which member goes there.
   private func place(_ object: UnsafeRawBufferPointer) throws(NebulaError) {
-    if let problem = JSONText.validate(object) { throw problem.error() }
     guard var reader = JSONObjectReader(object) else { throw RowEncoding.unreadable("The record is no JSON object") }
     for slot in members.indices { members[slot] = nil }
     while let member = reader.next() {
