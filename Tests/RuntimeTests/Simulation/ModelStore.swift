@@ -134,8 +134,9 @@ final class ModelDeadLetters: DeadLetterStore, @unchecked Sendable {  // on the 
   }
   func sweep(keeping files: [DeadLetterFile], through generation: UInt64) async throws {
     try await write { [world] in
-      // Those of intents that were not shown are somebody's too.
-      let names = Set((files + world.intents.compactMap(\.deadLetters)).map(\.name))
+      // Those of intents that `load` did not show are somebody's too.
+      let unseen = world.rules.goneDropsLater ? [] : world.intents.compactMap(\.deadLetters)
+      let names = Set((files + unseen).map(\.name))
       // Names sort as epochs do, so every name of a newer generation is behind this one.
       let end = "\(EpochID(generation: generation, sequence: .max))"
       world.hiddenDeadLetters = world.hiddenDeadLetters.filter { names.contains($0.key) || $0.key > end }

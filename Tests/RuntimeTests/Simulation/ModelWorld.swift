@@ -98,6 +98,8 @@ final class ModelWorld: @unchecked Sendable {  // touched on the simulator's one
   var fence: (generation: UInt64, last: EpochID?) = (0, nil)
   var lock: Int?
   var transactions: [Int: [Copied]] = [:]
+  /// What the first request to begin was answered, by session.
+  var begun: [Int: Bool] = [:]
   var nextSession = 0
 
   // Append files.

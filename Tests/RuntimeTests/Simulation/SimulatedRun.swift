@@ -46,7 +46,7 @@ final class Runner: @unchecked Sendable {  // on the simulator's one thread only
 struct ChaosRun {
   let world: ModelWorld
   private var current: Runner
-  private var zombies: [Runner] = []
+  private var zombies: [(runner: Runner, wakesAt: Int)] = []
   private var processes = 1
 
   init(_ kind: ModelWorld.Kind, _ rules: Rules, seed: UInt64) {
@@ -80,17 +80,23 @@ struct ChaosRun {
       sim.kill(current.process)
       restart()
     case ..<0.022 where world.rules.zombies:
-      zombies.append(current)
+      stall()
       restart()
     case ..<0.03: sim.deliverLate()
     case ..<0.05 where !world.transactions.isEmpty: endAbandonedTransaction()
     case ..<0.053 where world.rules.losesStagedFiles: loseStagedFile()
-    case ..<0.25 where !zombies.isEmpty:
-      if let zombie = zombies.randomElement(using: &sim.random) { _ = sim.step(zombie.process) }
-    default: _ = sim.step(current.process)
+    case ..<0.25: step(awake.randomElement(using: &sim.random) ?? current)
+    default: step(current)
     }
     if current.outcome != nil { restart() }
   }
+  private func step(_ runner: Runner) { _ = world.sim.step(runner.process) }
+
+  /// The process stands still, and goes on at once or when others have done a good deal.
+  private mutating func stall() {
+    zombies.append((current, world.sim.applied + Int.random(in: 0...120, using: &world.sim.random)))
+  }
+  private var awake: [Runner] { zombies.filter { $0.wakesAt <= world.sim.applied }.map(\.runner) }
 
   /// The server ends a transaction whose client was not heard of.
   private func endAbandonedTransaction() {
@@ -109,7 +115,7 @@ struct ChaosRun {
     let sim = world.sim
     sim.faults = .none
     for _ in 0..<3 { sim.deliverLate() }
-    for zombie in zombies where sim.random.chance(0.7) {
+    for (zombie, _) in zombies where sim.random.chance(0.7) {
       for _ in 0..<300 where !sim.step(zombie.process) { break }
     }
     sim.kill(current.process, losing: 0)
