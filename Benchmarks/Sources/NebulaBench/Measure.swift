@@ -113,8 +113,13 @@ struct Stage: Sendable {
       rule: RollRule(Self.options), compressors: shelf, opened: .zero)
   }
 
-  /// Ends a file; its bytes stay where an upload would find them.
-  func close(_ file: FileWriter) async throws -> Closed { Closed(file: file, body: try await file.finish().body) }
+  /// Ends a file; its bytes stay where an upload would find them. Those in memory give their budget back, as if the
+  /// upload were done at once.
+  func close(_ file: FileWriter) async throws -> Closed {
+    let body = try await file.finish().body
+    if case .bytes = body.body { await file.release() }
+    return Closed(file: file, body: body)
+  }
 }
 
 /// A file that is ready for its upload.

@@ -18,8 +18,8 @@ final class StagedBytes {
   private var path: String?
   private var spooled = 0
 
-  /// Files up to this size stay in memory.
-  static let memoryLimit = 8 << 20
+  /// Files up to this size stay in memory: a micro-batch of usual records, so that no disk is needed for it.
+  static let memoryLimit = 16 << 20
   private static let step = 1 << 20
 
   init(name: String, preparation: FilePreparation, budget: MemoryBudget, spool: Spool) throws(NebulaError) {
