@@ -44,8 +44,9 @@ import Testing
   }
 
   private func rig(_ standIn: StandIn) throws -> Rig {
+    // So small a budget that the file goes over the spool.
     try Rig(
-      standIn,
+      standIn, budget: 4 << 20,
       uploads: {
         $0.partThreshold = 6 << 20
         $0.partSize = 5 << 20
