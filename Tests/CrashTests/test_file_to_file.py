@@ -78,7 +78,7 @@ def test_follow_under_random_kills(tmp_path):
         stop.set()
         writer.join()
     print(dict(phases))
-    assert scenario.records > 500
+    assert None not in phases and scenario.records > 500
     scenario.must_be_equal()
 
 
@@ -87,6 +87,7 @@ def test_random_kills(tmp_path, source):
     scenario = FileToFile(tmp_path, source, records=60_000, files=4, seed=7, epoch_records=300)
     phases = Counter(scenario.random_kill(mean=0.15) for _ in range(5))
     print(dict(phases))
+    assert None not in phases, "all was moved before the last kill"
     scenario.must_be_equal()
 
 
