@@ -7,8 +7,9 @@
 
 /// Sixteen bytes of which the first `count` are those at `from`; the others may be anything. Most texts are short, so
 /// this is the usual case: where the sixteen lie in one page they are read as they stand, also behind the text's end,
-/// since a page can be read as a whole or not at all.
+/// since a page can be read as a whole or not at all. Of no bytes nothing is read: the page may be nobody's.
 __attribute__((no_sanitize("address"))) static inline __m128i nebula_load_tail(const uint8_t *from, size_t count) {
+  if (count == 0) return _mm_setzero_si128();
   if (((uintptr_t)from & 4095) <= 4096 - 16) return _mm_loadu_si128((const __m128i *)from);
   uint8_t block[16] = {0};
   memcpy(block, from, count);

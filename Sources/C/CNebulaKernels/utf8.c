@@ -74,9 +74,20 @@ __attribute__((target("ssse3"))) static bool is_valid(const uint8_t *p, size_t c
 
 size_t nebula_utf8_valid_prefix(const uint8_t *bytes, size_t count) {
   const uint8_t *p = bytes, *end = bytes + count;
+  while (p < end) {
+    // Eight bytes at once as long as they are ASCII.
+    uint64_t word;
+    while (end - p >= 8 && (memcpy(&word, p, 8), (word & 0x8080808080808080u) == 0)) p += 8;
+    if (p == end) break;
 #ifdef NEBULA_X86
-  while (end - p >= 16 && !_mm_movemask_epi8(_mm_loadu_si128((const __m128i *)p))) p += 16;
-  if (__builtin_cpu_supports("ssse3") && is_valid(p, (size_t)(end - p))) return count;
+    if (__builtin_cpu_supports("ssse3")) {
+      if (is_valid(p, (size_t)(end - p))) return count;
+      return (size_t)(p - bytes) + nebula_utf8_valid_prefix_scalar(p, (size_t)(end - p));
+    }
 #endif
-  return (size_t)(p - bytes) + nebula_utf8_valid_prefix_scalar(p, (size_t)(end - p));
+    size_t length = nebula_utf8_sequence(p, end);
+    if (!length) break;
+    p += length;
+  }
+  return (size_t)(p - bytes);
 }
