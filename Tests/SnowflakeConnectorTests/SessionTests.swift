@@ -167,4 +167,32 @@ import Testing
     _ = await patient.result
     try await holder.value
   }
+
+  // MARK: cancellation
+
+  /// Requests that others may wait for as well end for a task as soon as it is cancelled: the server holds them
+  /// back for two minutes, and a shutdown has no such time.
+  @Test(arguments: ["login-request", "query-request"]) func aCancelledTaskWaitsForNoAnswer(_ held: String) async throws
+  {
+    let standIn = try StandIn()
+    let first = try Rig(standIn)
+    try await first.open()
+    await first.close()
+    let rig = try Rig(standIn)
+    if held == "query-request" { try await rig.open(2) }
+    try await standIn.faults(["path": .string(held), "action": "slow_before", "delay_ms": 0, "gate": .string(held)])
+    let stage = await rig.destination.stage
+    let asking = (0..<2).map { number in
+      Task { try await stage.preparation(folder: "fresh", file: "f\(number)", .none) }
+    }
+    try await standIn.until { try await standIn.faultsDone() > 0 }
+    let started = ContinuousClock.now
+    for task in asking { task.cancel() }
+    for task in asking { await #expect(throws: CancellationError.self) { _ = try await task.value } }
+    #expect(ContinuousClock.now - started < .seconds(60))
+    // Who comes next does not get the answer of the cancelled.
+    try await standIn.open(gate: held)
+    _ = try await stage.preparation(folder: "fresh", file: "next", .none)
+    await rig.close()
+  }
 }

@@ -8,7 +8,7 @@ actor Session {
   private let log: Logger
   private var machine = SessionMachine()
   private var sequence: Int64 = 0
-  private var renewal: Task<SessionTokens?, any Error>?
+  private var renewal: SharedRequest<SessionTokens?>?
   private var abandoned: Task<Void, Never>?
 
   init(wire: WireClient, login: Login, log: Logger) {
@@ -221,14 +221,17 @@ actor Session {
   private func single(_ body: @escaping @Sendable (isolated Session) async throws -> SessionTokens?) async throws
     -> SessionTokens
   {
-    if renewal == nil {
-      renewal = Task {
-        defer { renewal = nil }
-        return try await body(self)
-      }
-    }
-    if let tokens = try await renewal?.value ?? machine.tokens { return tokens }
+    if let tokens = try await underway(body).answer() ?? machine.tokens { return tokens }
     return try await currentTokens()
+  }
+
+  private func underway(_ body: @escaping @Sendable (isolated Session) async throws -> SessionTokens?)
+    -> SharedRequest<SessionTokens?>
+  {
+    if let renewal, renewal.isUnderway { return renewal }
+    let request = SharedRequest { try await body(self) }
+    renewal = request
+    return request
   }
 
   // MARK: long answers

@@ -9,7 +9,7 @@ actor Stage {
   private let context: ConnectorContext
   private let stores: ObjectStoreContext
   private var tickets: [String: (ticket: StageTicket, at: Duration)] = [:]
-  private var requests: [String: Task<StageTicket, any Error>] = [:]
+  private var requests: [String: SharedRequest<StageTicket>] = [:]
   /// Credentials live an hour or more; they are renewed well before, and whenever a store refuses them.
   private static let ticketLife = Duration.seconds(1200)
 
@@ -161,15 +161,14 @@ actor Stage {
       if !known.ticket.isPerFile { return known.ticket }
       return try await ask(folder, file, compression)
     }
-    if let request = requests[folder] {
+    if let request = requests[folder], request.isUnderway {
       // An address for one file is that of whoever asked first.
-      let ticket = try await request.value
+      let ticket = try await request.answer()
       return ticket.isPerFile ? try await ask(folder, file, compression) : ticket
     }
-    let request = Task { try await ask(folder, file, compression) }
+    let request = SharedRequest { try await self.ask(folder, file, compression) }
     requests[folder] = request
-    defer { requests[folder] = nil }
-    let ticket = try await request.value
+    let ticket = try await request.answer()
     tickets[folder] = (ticket, context.clock.monotonic())
     return ticket
   }
