@@ -47,7 +47,7 @@ sandbox: bootstrap  ## start the stand-ins and print the environment to export
 	@$(PYTHON) -m Sandbox.stack
 
 bench: bootstrap  ## records/s beside the limit of the parts that are not ours
-	swift run -c release --package-path Benchmarks nebula-bench
+	swift run -c release -Xswiftc -enable-testing --package-path Benchmarks nebula-bench
 
 format:  ## swift-format, in place
 	swift format -i -r Sources Tests Package.swift

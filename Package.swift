@@ -26,6 +26,11 @@ let package = Package(
     .executable(name: "nebula-swift", targets: ["nebula-swift"]),
     .library(name: "NebulaCore", targets: ["NebulaCore"]),
     .library(name: "NebulaFormats", targets: ["NebulaFormats"]),
+    // For Benchmarks/, which measures the rooms' own code.
+    .library(name: "NebulaHTTP", targets: ["NebulaHTTP"]),
+    .library(name: "FileConnector", targets: ["FileConnector"]),
+    .library(name: "MongoConnector", targets: ["MongoConnector"]),
+    .library(name: "SnowflakeConnector", targets: ["SnowflakeConnector"]),
   ],
   targets: [
     system("CCurl", "libcurl"),

@@ -14,6 +14,10 @@ let package = Package(
       dependencies: [
         "CLimits", .product(name: "NebulaCore", package: "nebula-swift"),
         .product(name: "NebulaFormats", package: "nebula-swift"),
+        .product(name: "NebulaHTTP", package: "nebula-swift"),
+        .product(name: "FileConnector", package: "nebula-swift"),
+        .product(name: "MongoConnector", package: "nebula-swift"),
+        .product(name: "SnowflakeConnector", package: "nebula-swift"),
       ],
       path: "Sources/NebulaBench",
       swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("MemberImportVisibility")]),

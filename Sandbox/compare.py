@@ -2,6 +2,9 @@
 
     python -m Sandbox.compare TRUTH.sqlite TABLE.parquet DATABASE COLLECTION
 
+Values are equal when their types are too: 1, 1.0 and true are three. DOCUMENT_BEFORE is what stood there before the event
+where a stream asked for it, else NULL. FILE and FILE_ROW name each row once.
+
 Owed: a snapshot row for each document that lived from T0 until its range was last read (for other documents it is
 allowed once); a row for each event after T0. A snapshot row's document must be one that a scan read; an update's must
 be one that the stand-in looked up for its token; the last row of each key by SEQUENCE must be the collection's document.
@@ -72,6 +75,14 @@ def key_text(document_key: bytes) -> str:
     return json.dumps(decoded(document_key), sort_keys=True)
 
 
+class Values(list):
+    """JSON values; one is `in` it in its own type only, where Python's equality takes 1, 1.0 and True for one."""
+
+    def __contains__(self, value: object) -> bool:
+        wanted = json.dumps(value, sort_keys=True)
+        return any(json.dumps(one, sort_keys=True) == wanted for one in self)
+
+
 class Truth:
     def __init__(self, path: str, database: str, collection: str):
         self.store = sqlite3.connect(path)
@@ -93,6 +104,17 @@ class Truth:
                 "WHERE s.db=? AND s.coll=? AND b.count > 0", *self.namespace):
             for rank in range(low, high + 1):
                 self.read_at.setdefault(rank, []).append(place)
+
+        # What the streams asked for beside the events.
+        self.before_images = {json.loads(options).get("fullDocumentBeforeChange", "off")
+                              for options, in self.rows("SELECT options FROM stream")} - {"off"}
+
+    def befores(self, key: str, place: int, operation: str) -> list[object]:
+        """What may stand in DOCUMENT_BEFORE of the event at this place."""
+        if not self.before_images or operation not in ("update", "replace", "delete"):
+            return Values([None])
+        ended = [self.document(version) for version, _, until, _ in self.versions.get(key, []) if until == place]
+        return Values(ended if self.before_images == {"required"} else ended + [None])
 
     def rows(self, question: str, *given: object):
         return self.store.execute(question, given)
@@ -144,7 +166,7 @@ class Truth:
         versions = self.versions[key]
         seen = {version for place in self.read_at.get(versions[0][3], []) for version, since, until, _ in versions
                 if since <= place and (until is None or place < until)}
-        return [self.document(version) for version in seen]
+        return Values([self.document(version) for version in seen])
 
 
 class Comparison:
@@ -160,6 +182,8 @@ class Comparison:
         self.order: list[tuple[str, str]] = []
         self.start: int | None = None
         self.tokens: set[str] = set()
+        # The row that each place in a file belongs to; one that came twice has its place twice.
+        self.places: dict[tuple[str, int], tuple[str, str]] = {}
 
     def run(self) -> Result:
         copies, events = self.load()
@@ -194,7 +218,17 @@ class Comparison:
                     self.result.note("differing", f"SEQUENCE {row['SEQUENCE']}")
                 elif key not in self.last or self.last[key][0] < row["SEQUENCE"]:
                     self.last[key] = (row["SEQUENCE"], row["DOCUMENT"], row["OPERATION"])
+                self.check_place(row, key)
         return copies, events
+
+    def check_place(self, row: dict, key: str) -> None:
+        place, identity = (row["FILE"], row["FILE_ROW"]), (row["EVENT_ID"], key)
+        if not row["FILE"] or (row["FILE_ROW"] or 0) < 1:
+            self.result.note("differing", f"FILE and FILE_ROW {place} of {identity}")
+        elif self.places.setdefault(place, identity) != identity:
+            self.result.note("differing", f"{place} is the place of {self.places[place]} and of {identity}")
+        if row["OPERATION"] == "snapshot" and (row["DOCUMENT_BEFORE"] or row["UPDATE_DESCRIPTION"]):
+            self.result.note("differing", f"snapshot row {key} has DOCUMENT_BEFORE or UPDATE_DESCRIPTION")
 
     def check_copies(self, copies: dict) -> None:
         owed, allowed = self.truth.owed_copies(self.start)
@@ -248,24 +282,26 @@ class Comparison:
         wrong = []
         if row["OPERATION"] != operation or row["NAMESPACE"] != self.name:
             wrong.append("OPERATION or NAMESPACE")
-        if parsed(row["DOCUMENT_KEY"]) != decoded(document_key):
+        if parsed(row["DOCUMENT_KEY"]) not in Values([decoded(document_key)]):
             wrong.append("DOCUMENT_KEY")
         if row["EVENT_TIME"] != EPOCH + datetime.timedelta(seconds=seconds):
             wrong.append("EVENT_TIME")
         if operation in ("insert", "update", "replace", "delete"):
-            if parsed(row["UPDATE_DESCRIPTION"]) != (decoded(update) if operation == "update" else None):
+            if parsed(row["UPDATE_DESCRIPTION"]) not in Values([decoded(update) if operation == "update" else None]):
                 wrong.append("UPDATE_DESCRIPTION")
             if parsed(row["DOCUMENT"]) not in self.documents(place, operation, version):
                 wrong.append("DOCUMENT")
+            if parsed(row["DOCUMENT_BEFORE"]) not in self.truth.befores(key_text(document_key), place, operation):
+                wrong.append("DOCUMENT_BEFORE")
         return wrong
 
     def documents(self, place: int, operation: str, version: int | None) -> list[object]:
         if operation == "delete":
-            return [None]
+            return Values([None])
         if operation == "update":
             served = self.truth.rows("SELECT version FROM served WHERE place=?", place).fetchall()
-            return [self.truth.document(one) for one, in served]
-        return [self.truth.document(version)]
+            return Values([self.truth.document(one) for one, in served])
+        return Values([self.truth.document(version)])
 
     def check_last(self) -> None:
         for key, versions in self.truth.versions.items():
@@ -278,7 +314,7 @@ class Comparison:
                 # It died before T0, or between T0 and its range's scan with its delete event owed above.
                 if expected is not None:
                     self.result.note("differing", f"no row at all of {key}, which lives")
-            elif parsed(row[1]) != expected and (expected is not None or row[2] != "delete"):
+            elif parsed(row[1]) not in Values([expected]) and (expected is not None or row[2] != "delete"):
                 self.result.note("differing", f"the last row of {key} by SEQUENCE is not its document")
 
 

@@ -23,6 +23,8 @@ from .stack import DATABASE, ROOT, SCHEMA, Stack
 
 # A document of the MongoDB stand-in in BSON, on average; `bytes` of its generator is what its texts take.
 DOCUMENT_BYTES = 600
+# Up to so many documents the whole content is compared; the comparer takes a minute for a few hundred thousand.
+COMPARED = 100_000
 # pipeline.max_in_flight_bytes as it is by default.
 BUDGET = 128 << 20
 
@@ -58,6 +60,12 @@ def finish(run: Run, seconds: float, step) -> resource.struct_rusage:
             raise RuntimeError(f"did not end within {seconds:.0f} s:\n{run.output[-2000:]}")
         step()
         time.sleep(0.1)
+
+
+def judged(module: str, *arguments: object) -> str | None:
+    """What a comparer in a process of its own finds wrong."""
+    done = subprocess.run([sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    return None if done.returncode == 0 else f"FAILED: {(done.stdout + done.stderr)[-1000:].strip()}"
 
 
 def bytes_read(run: Run) -> int:
@@ -169,7 +177,7 @@ class Bench:
         return outcome
 
     def to_snowflake(
-            self, stack: Stack, name: str, table: str, arguments: list[str], size: int, records: int) -> Outcome:
+            self, stack: Stack, name: str, table: str, arguments: list[str], size: int, records: int, compare) -> Outcome:
         full = f"{DATABASE}.{SCHEMA}.{table}"
 
         def rows() -> int:
@@ -187,7 +195,13 @@ class Bench:
 
         def check() -> str | None:
             found = rows()
-            return None if found == records else f"FAILED: {found} of {records} rows"
+            if found != records:
+                return f"FAILED: {found} of {records} rows"
+            path = stack.export(table, self.folder / f"{table}.parquet")
+            try:
+                return compare(path)
+            finally:
+                path.unlink()
 
         return self.run(name, arguments, stack.environment(table=table), size, records, stall, check)
 
@@ -197,16 +211,21 @@ class Bench:
             return self.to_snowflake(
                 stack, "file -> snowflake", "LINES",
                 ["--source", "file", "--set", f"source.path={given.path}", "--dest", "snowflake_optimized"], given.bytes,
-                given.records)
+                given.records, lambda table: judged("Sandbox.contents", "lines", given.path, table))
 
     def mongo_to_snowflake(self) -> Outcome:
         count = self.size // DOCUMENT_BYTES
         with Stack(str(self.folder / "stack-mongo")) as stack:
+            def compare(table: Path) -> str | None:
+                if count > COMPARED:
+                    return judged("Sandbox.contents", "changes", table)
+                return judged("Sandbox.compare", stack.truth(self.folder / "truth.sqlite"), table, "shop", "orders")
+
             stack.mongo({"sandboxLoad": "shop.orders", "count": count, "seed": 1, "bytes": DOCUMENT_BYTES, "lazy": True})
             return self.to_snowflake(
                 stack, "mongo -> snowflake", "ORDERS",
                 ["--source", "mongo", "--dest", "snowflake_optimized", "--until-caught-up"],
-                count * DOCUMENT_BYTES, count)
+                count * DOCUMENT_BYTES, count, compare)
 
 
 PATHS = {

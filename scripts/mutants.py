@@ -1,139 +1,156 @@
 """`make mutants`: breaks one rule at a time in a copy of the real sources, and prints which test caught it.
 
-Ends with 1 when a mutant survives: then a rule stands in the design that no test needs.
+Ends with 1 when a mutant survives: then a rule stands in the design that no test needs. The tests that judge a mutant
+have to pass without it, in the same copy; and a test has to fail by name, or be the one that was running when the test
+process died or did not end.
 """
+import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mutant_list import MUTANTS, Mutant
+
 ROOT = Path(__file__).resolve().parent.parent
-PIPELINE = "Sources/Runtime/Pipeline"
-SNOWFLAKE, MONGO = "Sources/Connectors/Snowflake", "Sources/Connectors/Mongo"
-SIMULATION = "SimulationTests|EpochLedgerTests|BackoffTests"
+BUILD_SECONDS, TEST_SECONDS = 1800, 240
+
+
+def copy_sources(folder: Path) -> None:
+    """Brings the copy up to date; what did not change keeps its time, so that little is built again."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    files = {name for name in map(os.fsdecode, filter(None, listed)) if (ROOT / name).is_file()}
+    for name in files:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.read_bytes() != source.read_bytes():
+            shutil.copy(source, target)
+    for room in ("Sources", "Tests"):
+        for path in (folder / room).rglob("*"):
+            if path.is_file() and str(path.relative_to(folder)) not in files and "__pycache__" not in path.parts:
+                path.unlink()
+    if not (folder / ".venv").exists():
+        (folder / ".venv").symlink_to(ROOT / ".venv")
 
 
 @dataclass
-class Mutant:
-    rule: str
-    file: str
-    old: str
-    new: str
-    tests: str = SIMULATION
+class Ended:
+    code: int | None  # None: it did not end in time
+    output: str
 
 
-MUTANTS = [
-    Mutant("position before its data: the receipt is stored before the commit", f"{PIPELINE}/Committing.swift",
-           "      guard case .receipt(let receipt, let settled) = try await settle(",
-           "      try await finish(intent, intent.prepared.map { CommitReceipt($0.id, counts: $0.counts, rows: 0) } ?? intent.emptyReceipt, lease)\n"
-           "      guard case .receipt(let receipt, let settled) = try await settle("),
-    Mutant("intent after the commit: it is stored only by its receipt", f"{PIPELINE}/Writing.swift",
-           "    try await parts.store.store(intent, under: lease)\n", ""),
-    Mutant("ids reused: the sequence starts again in every session", f"{PIPELINE}/Writing.swift",
-           "    try await parts.destination.open(lease)\n", "    try await parts.destination.open(lease)\n    lastSequence = 0\n"),
-    Mutant("later intents left behind a gone one", f"{PIPELINE}/Recovery.swift",
-           "    for intent in intents.dropFirst() { try await destroy(intent, behind: first) }\n", ""),
-    Mutant("a gone epoch is skipped and the next one recovered", f"{PIPELINE}/Recovery.swift",
-           "?? start.pin\n        break\n", "?? start.pin\n        continue\n"),
-    Mutant("recovery before the fence is up", f"{PIPELINE}/Writing.swift",
-           "    try await parts.destination.open(lease)\n    // Only with the fence up: what recovery finds out must not be changed by an older writer afterwards.\n"
-           "    let start = try await recover(try await parts.store.load(lease), lease)\n",
-           "    let start = try await recover(try await parts.store.load(lease), lease)\n    try await parts.destination.open(lease)\n"),
-    Mutant("the destination is not asked after an unknown outcome at start", f"{PIPELINE}/Recovery.swift",
-           "try await settle(intent, askingFirst: true, lease)", "try await settle(intent, askingFirst: false, lease)"),
-    Mutant("an epoch is cut where no safe boundary lies", f"{PIPELINE}/EpochLedger.swift",
-           "    epoch.through = batch.position\n", "    epoch.through = batch.position ?? epoch.through\n"),
-    Mutant("a pin's units are written again", f"{PIPELINE}/Writing.swift",
-           "begin(id, pin: ledger.currentPin)", "begin(id, pin: nil)"),
-    Mutant("a pinned epoch ends wherever it is full", f"{PIPELINE}/EpochLedger.swift",
-           "    if let pin { return through == pin.through }\n", ""),
-    Mutant("a partly visible epoch is read again as a whole", f"{PIPELINE}/Recovery.swift",
-           "    if case .partial(let units) = settlement { done.merge(units) { old, _ in old } }\n", ""),
-    Mutant("dead letters visible before the receipt", f"{PIPELINE}/Committing.swift",
-           "    parts.crash.pass(\"before-receipt\")\n",
-           "    parts.crash.pass(\"before-receipt\")\n    if let file = intent.deadLetters { try await parts.deadLetters.publish(file) }\n"
-           "    if intent.deadLetters != nil { try await parts.deadLetters.discard(intent.id) }\n"),
-    Mutant("dead letters not told again at start", f"{PIPELINE}/Recovery.swift",
-           "    if let file = last.intent.deadLetters { try await parts.deadLetters.publishAgain(file) }\n    try await parts.source", "    try await parts.source"),
-    Mutant("a stalled writer's sweep takes newer files", f"{PIPELINE}/Recovery.swift",
-           "      through: lease.generation)", "      through: .max - 1)"),
-    Mutant("an unknown error is final at once", f"{PIPELINE}/Backoff.swift",
-           "    if let known, !known.isRetryable { return .giveUp }", "    if !(known?.isRetryable ?? false) { return .giveUp }"),
-    Mutant("records without a fate are let through", f"{PIPELINE}/EpochLedger.swift",
-           "    guard destination.total == epoch.written, counts.total == epoch.read,\n", "    guard counts.total >= 0,\n"),
-    Mutant("Snowflake: LOAD_SKIPPED is taken for success", f"{SNOWFLAKE}/CopyResult.swift",
-           "      let status = result[row, \"status\"] ?? \"\"\n",
-           "      let status = result[row, \"status\"] ?? \"\"\n      if status == \"LOAD_SKIPPED\" { continue }\n", "SnowflakeConnectorTests"),
-    Mutant("Snowflake: the fence is not asked whose it is", f"{SNOWFLAKE}/Fence.swift",
-           "    \"\\(mine) AND \\\"GENERATION\\\" = \\(generation) AND \\\"WRITER\\\" = \\(literal(writer))\"", "    mine",
-           "SnowflakeConnectorTests"),
-    Mutant("Snowflake: the ledger is not read under the fence's lock", f"{SNOWFLAKE}/Committer.swift",
-           "      if let known = try await receipt(of: prepared.id, session) {\n        await session.rollBack()\n        return known\n"
-           "      }\n      let queries", "      let queries", "SnowflakeConnectorTests"),
-    Mutant("MongoDB: the answer's token is stored while fragments of a split event are pending", f"{MONGO}/EventReader.swift",
-           "    if let end, !assembler.isPending { settle(at: end, &runs) }", "    if let end { settle(at: end, &runs) }",
-           "MongoConnectorTests"),
-    Mutant("MongoDB: a resume inside one cluster time counts from 0 again", f"{MONGO}/SequenceState.swift",
-           "    if let time, time > clusterTime {", "    if let time, time >= clusterTime, next > 1 || time > clusterTime {",
-           "MongoConnectorTests"),
-    Mutant("file: a name that exists is ours whatever it holds", "Sources/Connectors/File/FilePublisher.swift",
-           "    return try digest(of: path) == file.sha256", "    return true", "FileConnectorTests"),
-]
+def run(folder: Path, seconds: float, *command: str) -> Ended:
+    """Runs a command; when its time is over, it is killed with all its children."""
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=seconds)
+        return Ended(process.returncode, output)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return Ended(None, process.communicate()[0])
 
 
-def copy_sources() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="nebula-mutants-"))
-    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
-    for name in filter(None, files):
-        source, target = ROOT / os.fsdecode(name), folder / os.fsdecode(name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.exists():
-            shutil.copy2(source, target)
-    return folder
+def build(folder: Path) -> str | None:
+    """Nil when it was built, else the first error."""
+    ended = run(folder, BUILD_SECONDS, "swift", "build", "--build-tests")
+    if ended.code == 0:
+        return None
+    errors = [line for line in ended.output.splitlines() if "error:" in line]
+    return errors[0] if errors else f"the build ended with {ended.code}"
 
 
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1800, errors="replace")
+def test(folder: Path, tests: str) -> Ended:
+    return run(folder, TEST_SECONDS, "swift", "test", "--skip-build", "--filter", tests)
+
+
+NAME = r'("(?:[^"\\]|\\.)*"|\w+\([^)]*\))'
+
+
+def failed_tests(output: str) -> list[str]:
+    found = re.findall(rf"^. Test {NAME} (?:recorded an issue|(?:with \d+ test cases )?failed)", output, re.MULTILINE)
+    return list(dict.fromkeys(name.split("(")[0] if name[0] != '"' else name for name in found))
+
+
+def running_tests(output: str) -> list[str]:
+    """Those that had begun and not ended."""
+    begun = re.findall(rf"^. Test {NAME} started", output, re.MULTILINE)
+    ended = re.findall(rf"^. Test {NAME} (?:with \d+ test cases )?(?:passed|failed|skipped)", output, re.MULTILINE)
+    return [name for name in dict.fromkeys(begun) if name not in ended]
+
+
+def baseline(folder: Path, tests: str) -> str | None:
+    """What keeps the tests of a filter from saying anything about a mutant: without one they have to pass, and to run."""
+    ended = test(folder, tests)
+    if ended.code != 0:
+        return f"fails without any mutant ({', '.join(failed_tests(ended.output)) or ended.output[-500:]})"
+    passed = re.findall(rf"^. Test {NAME} (?:with \d+ test cases )?passed", ended.output, re.MULTILINE)
+    skipped = re.findall(rf"^. (?:Test|Suite) (\S+) skipped", ended.output, re.MULTILINE)
+    if skipped:
+        return f"skips tests: {', '.join(skipped)}"
+    return None if passed else "runs no test"
 
 
 def verdict(folder: Path, mutant: Mutant) -> str:
-    build = run(folder, "swift", "build", "--build-tests")
-    if build.returncode != 0:
-        errors = [line for line in (build.stdout + build.stderr).splitlines() if "error:" in line]
-        return f"DOES NOT COMPILE {errors[:1]}"
-    result = run(folder, "swift", "test", "--skip-build", "--filter", mutant.tests)
-    if result.returncode == 0:
+    problem = build(folder)
+    if problem:
+        return f"DOES NOT COMPILE {problem}"
+    ended = test(folder, mutant.tests)
+    if ended.code == 0:
         return "SURVIVED"
-    caught = re.findall(r"✘ Test (\w+)\(", result.stdout + result.stderr)
-    return "caught by " + ", ".join(dict.fromkeys(caught) or ["a crash of the test run"])
+    names, running = failed_tests(ended.output), running_tests(ended.output)
+    if names:
+        return "caught by " + ", ".join(names)
+    how = "no end" if ended.code is None else f"the test run's death ({ended.code})"
+    return f"caught by {how} in {', '.join(running)}" if running else f"UNCLEAR: {how}, and no test was running"
+
+
+def judge(folder: Path, mutant: Mutant, unusable: str | None) -> str:
+    if unusable:
+        return f"NO BASELINE: {mutant.tests} {unusable}"
+    path = folder / mutant.file
+    original = path.read_text()
+    if original.count(mutant.old) != 1:
+        return f"STALE: its place in {mutant.file} was not found once"
+    path.write_text(original.replace(mutant.old, mutant.new))
+    try:
+        return verdict(folder, mutant)
+    finally:
+        path.write_text(original)
 
 
 def main() -> int:
-    chosen = [m for m in MUTANTS if not sys.argv[1:] or any(word in m.rule for word in sys.argv[1:])]
-    folder = copy_sources()
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    failed = 0
-    try:
-        for mutant in chosen:
-            path = folder / mutant.file
-            original = path.read_text()
-            if original.count(mutant.old) != 1:
-                print(f"STALE      {mutant.rule}: its place in {mutant.file} was not found once", flush=True)
-                failed += 1
-                continue
-            path.write_text(original.replace(mutant.old, mutant.new))
-            answer = verdict(folder, mutant)
-            failed += not answer.startswith("caught")
-            print(f"{mutant.rule}: {answer}", flush=True)
-            path.write_text(original)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    print(f"{len(chosen)} mutants, {len(chosen) - failed} caught")
-    return 1 if failed else 0
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", help="only mutants whose rule has one of these words")
+    parser.add_argument("--part", default="1/1", help="2/3: the second third of the list, in a copy of its own")
+    given = parser.parse_args()
+    part, parts = map(int, given.part.split("/"))
+    chosen = [m for m in MUTANTS if not given.words or any(word in m.rule for word in given.words)]
+    chosen = chosen[len(chosen) * (part - 1) // parts:len(chosen) * part // parts]
+    folder, begin = ROOT / ".build" / f"mutants-{part}", time.monotonic()
+    copy_sources(folder)
+    problem = build(folder)
+    if problem:
+        print(f"The sources do not compile without any mutant: {problem}")
+        return 1
+    unusable: dict[str, str | None] = {}
+    caught = 0
+    for mutant in chosen:
+        if mutant.tests not in unusable:
+            build(folder)  # without the mutant before
+            unusable[mutant.tests] = baseline(folder, mutant.tests)
+            print(f"without a mutant, {mutant.tests}: {unusable[mutant.tests] or 'passes'}", flush=True)
+        answer = judge(folder, mutant, unusable[mutant.tests])
+        caught += answer.startswith("caught")
+        print(f"{mutant.rule}: {answer}", flush=True)
+    print(f"{len(chosen)} mutants, {caught} caught, in {(time.monotonic() - begin) / 60:.0f} minutes")
+    return 0 if caught == len(chosen) else 1
 
 
 if __name__ == "__main__":

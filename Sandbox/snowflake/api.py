@@ -42,17 +42,20 @@ class Api:
         rule = self.world.faults.take("api", request.method, request.target, sql)
         return self._faulty(rule, request, body) if rule else self._answer(request, body)
 
-    def _answer(self, request, body, delay=0.0):
+    def _answer(self, request, body, pause=None):
         try:
-            return self._route(request, body, delay)
+            return self._route(request, body, pause)
         except SnowflakeError as error:
             return failure(error)
 
     def _faulty(self, rule, request, body):
-        action, delay = rule.action, float(rule.get("delay_ms", 1000)) / 1000
+        action = rule.action
         if action == "late":
-            self._apply_late(request, body, delay)
+            self._apply_late(request, body, rule.pause)
             raise Closed()
+        if action == "slow_execution":
+            return self._answer(request, body, rule.pause)
+        rule.hold()
         if action in ("expire", "kill"):
             self._session_fault(action, request)
             return self._answer(request, body)
@@ -61,16 +64,16 @@ class Api:
                            str(uuid.uuid4()))
         return around(rule, lambda: self._answer(request, body))
 
-    def _apply_late(self, request, body, delay):
+    def _apply_late(self, request, body, pause):
         """The statement is known by its requestId at once, and runs later."""
         def later():
             try:
-                self._answer(request, body, delay)
+                self._answer(request, body, pause)
             except Closed:
                 pass
         if not request.raw_path.startswith("/queries/v1/query-request"):
             original = later
-            later = lambda: (time.sleep(delay), original())
+            later = lambda: (pause(), original())
         threading.Thread(target=later, daemon=True).start()
 
     def _session_fault(self, action, request):
@@ -85,7 +88,7 @@ class Api:
 
     # --- routes
 
-    def _route(self, request, body, delay):
+    def _route(self, request, body, pause):
         path, method = request.raw_path, request.method
         if method == "POST" and path == "/session/v1/login-request":
             return self._login(request, body)
@@ -104,7 +107,7 @@ class Api:
             self.world.close_session(session)
             return envelope(None)
         if method == "POST" and path == "/queries/v1/query-request":
-            return self._query(request, session, body, delay)
+            return self._query(request, session, body, pause)
         if method == "POST" and path == "/queries/v1/abort-request":
             self.world.queries.abort(request_id=body.get("requestId"))
             return envelope(None)
@@ -148,13 +151,13 @@ class Api:
                          "masterToken": session.master, "validityInSecondsMT": int(settings.master_validity_seconds),
                          "sessionId": session.number})
 
-    def _query(self, request, session, body, delay):
+    def _query(self, request, session, body, pause):
         if not isinstance(body.get("sqlText"), str):
             raise SnowflakeError("390109", "22000", "no sqlText")
         for name, value in (body.get("parameters") or {}).items():
             if name.upper() == "QUERY_TAG":
                 session.set_parameter(name, value)
-        query, _ = self.world.queries.submit(request.query.get("requestId"), session, body["sqlText"], body, delay)
+        query, _ = self.world.queries.submit(request.query.get("requestId"), session, body["sqlText"], body, pause)
         if body.get("asyncExec"):
             return self._in_progress(query, "333334")
         return self._result(request, query, "333333")
@@ -187,6 +190,7 @@ class Api:
 
 def around(rule, answer):
     """The faults that any service can have."""
+    rule.hold()
     action, delay = rule.action, float(rule.get("delay_ms", 1000)) / 1000
     if action == "status":
         headers = {"Retry-After": str(rule.get("retry_after"))} if rule.get("retry_after") is not None else {}

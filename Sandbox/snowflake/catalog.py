@@ -10,8 +10,8 @@ from .types import Type
 
 
 class Table:
-    def __init__(self, number, columns, kind="TABLE", owner_session=None, created=None):
-        self.number, self.columns, self.kind = number, columns, kind
+    def __init__(self, number, columns, kind="TABLE", owner_session=None, created=None, comment=""):
+        self.number, self.columns, self.kind, self.comment = number, columns, kind, comment
         self.owner_session, self.created = owner_session, created or time.time()
 
     @property
@@ -110,7 +110,7 @@ class Catalog:
             return
         with self.lock:
             tree = {d: {s: {"tables": {n: [t.number, t.kind, t.created, [[c.name, c.type.to_json(), c.nullable, c.default]
-                                                                         for c in t.columns]]
+                                                                         for c in t.columns], t.comment]
                                        for n, t in content["tables"].items() if t.owner_session is None},
                             "stages": {n: [t.number, t.encrypted, t.file_format, t.location, t.master_key, t.created, t.presigned]
                                        for n, t in content["stages"].items() if not t.temporary},
@@ -129,8 +129,8 @@ class Catalog:
             self.databases[database] = {}
             for schema, content in schemas.items():
                 tables = {n: Table(number, [Column(c, Type(*k), nullable, default) for c, k, nullable, default in columns],
-                                   kind, None, created)
-                          for n, (number, kind, created, columns) in content["tables"].items()}
+                                   kind, None, created, *comment)
+                          for n, (number, kind, created, columns, *comment) in content["tables"].items()}
                 stages = {n: Stage(number, encrypted, fmt, location, key, False, created, presigned)
                           for n, (number, encrypted, fmt, location, key, created, presigned) in content["stages"].items()}
                 self.databases[database][schema] = {"tables": tables, "stages": stages, "formats": content["formats"]}

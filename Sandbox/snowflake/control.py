@@ -49,6 +49,11 @@ class Control:
             faults.set([])
         return {"faults": faults.report()}
 
+    def on_open_gate(self, method, body, query):
+        """{"gate": name}: what the fault rules with this gate hold back goes on."""
+        self.world.faults.open_gate(body["gate"])
+        return {"open": body["gate"]}
+
     def on_settings(self, method, body, query):
         if method == "POST":
             self.world.settings.update(body)

@@ -8,7 +8,7 @@ import duckdb
 
 from .csv_rows import CsvReader, write_parquet
 from .errors import SnowflakeError, unsupported
-from .exact_json import write_members
+from .exact_json import dumps, duplicate, parse, write_members
 from .lexer import column, literal, show_name
 from .rewrite import Environment, Rewriter, limited
 from .stages import decompressor
@@ -26,9 +26,12 @@ class Plain:
     def __init__(self, call, statement, staged):
         self.path = os.path.join(call.world.temporary, uuid.uuid4().hex)
         self.lines = self.longest = self.size = 0
-        self.backslash = self.not_numbers = False
+        self.backslash = self.not_numbers = self.blank = False
+        self.duplicate = None                         # (line, name) of the first object with a name twice
         try:
             self._write(call, statement, staged)
+            if statement.format.type == "JSON":
+                self._look_for_duplicates(statement, call.settings.duplicates_within)
         except BaseException:
             self.remove()
             raise
@@ -53,6 +56,8 @@ class Plain:
                 lengths = list(map(len, data.split(b"\n")))
                 lengths[0] += tail
                 tail = lengths[-1]
+                if csv and (0 in lengths[:-1] or b"\n\r" in data):
+                    self.blank = True                 # or within a quoted field: the exact reader tells
                 self.lines += len(lengths) - 1
                 self.longest = max(self.longest, max(lengths))
             kind = "NONE" if statement.format.type == "PARQUET" else statement.format.compression
@@ -66,6 +71,31 @@ class Plain:
             if inflate is not None:
                 out(inflate(None))
         self.lines += 1 if tail else 0
+
+    def _look_for_duplicates(self, statement, limit):
+        """Finds names that an object has twice; where they are allowed, only the last one stays."""
+        anew, number = {}, 0
+        with open(self.path, encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate([file.read()] if statement.format.strip_outer else file, 1):
+                if number > limit:
+                    break
+                name = duplicate(line)
+                if name is not None:
+                    self.duplicate = self.duplicate or (number, name)
+                    # not allowed, but errors are passed over: a line that can't be read
+                    anew[number] = dumps(parse(line)) if statement.format.allow_duplicate else "{"
+        if anew and (statement.format.allow_duplicate or statement.on_error != "ABORT_STATEMENT"):
+            self.duplicate = None
+            self._replace(anew, statement.format.strip_outer)
+
+    def _replace(self, anew, whole):
+        with open(self.path, "rb") as old, open(self.path + ".new", "wb") as new:
+            for number, line in enumerate([old.read()] if whole else old, 1):
+                line = anew[number].encode() + b"\n" if number in anew else line
+                self.longest = max(self.longest, len(line))
+                new.write(line)
+        os.replace(self.path + ".new", self.path)
+        self.size = os.path.getsize(self.path)
 
     def remove(self):
         for path in (self.path, self.path + ".parquet"):
@@ -106,6 +136,9 @@ class Loader:
         problem = self._json_problem() if self.plain.not_numbers and not self.format.strip_outer else None
         if problem:
             raise self._placed("100069", f"Error parsing JSON: {problem}", None, None)
+        if self.plain.duplicate:
+            line, name = self.plain.duplicate
+            raise self._placed("100069", f'Error parsing JSON: duplicate object attribute "{name}", line {line}', None, None)
         form = "array" if self.format.strip_outer else "newline_delimited"
         size = max(16777216, self.plain.longest + 1024) if not self.format.strip_outer else max(16777216, self.plain.size)
         tolerant = ", ignore_errors=true" if self.statement.on_error != "ABORT_STATEMENT" and not self.format.strip_outer else ""
@@ -159,6 +192,8 @@ class Loader:
             from .rewrite import cast_text
             if kind.name == "TEXT" and self.statement.truncates:
                 return f"left({cast_text(f'({expression})', text(), variant=True)}, {kind.length})"
+            if kind.name == "TEXT":
+                return limited(cast_text(f"({expression})", text(), variant=True), kind)
             return cast_text(f"({expression})", kind, variant=True)
         return self._typed(expression, target)
 
@@ -186,6 +221,7 @@ class Loader:
                                      f"ignore this error\n  File '{self.staged.name}', line 1, character 1\n  Row 1 starts at line 0, "
                                      f"column \"{self.statement.full[2]}\"[{min(width, len(self.columns))}]")
         slow = self.statement.on_error != "ABORT_STATEMENT" or self.plain.backslash and self.format.escape_unenclosed \
+            or self.plain.blank and not self.format.skip_blank \
             or not reader.simple or items is None and not self.format.count_mismatch
         self.reader = self._csv_source(reader, width, slow)
         made = []
@@ -266,6 +302,10 @@ class Loader:
         table, work = self.statement.table, self.work
         names, number = ", ".join(column(c.name) for c in self.columns), work.transaction.number
         insert = f"INSERT INTO {table.physical} ({names}, __x, __d) SELECT {', '.join(self.values)}, {number}, "
+        if condition == "TRUE" and self.format.type == "CSV" and ".parquet" in self.reader:
+            problem = work.execute(f"SELECT sf_error FROM {self.reader} WHERE sf_error IS NOT NULL ORDER BY r LIMIT 1").fetchone()
+            if problem is not None:
+                raise SnowflakeError("100080", "22000", problem[0])
         if not self.paths:
             return work.execute(f"{insert} NULL FROM {self.reader} WHERE {condition}").fetchone()[0]
         # a member whose text does not stand in its line was written anew by DuckDB: that row is made again, exactly
@@ -315,7 +355,7 @@ class Loader:
             if self.format.type == "JSON":
                 return "100069", f"Error parsing JSON: {self._json_problem() or 'malformed'}", row, None
             message = self.work.execute(f"SELECT sf_error FROM {self.reader} WHERE r = {row}").fetchone()[0]
-            return "100080", message, row, None
+            return "100076" if message.startswith("End of record") else "100080", message, row, None
         target = self.columns[at]
         code, message = self._reason(target, self.values[at], row)
         return code, message, row, f'"{self.statement.full[2]}"["{target.name}":{self.statement.table.columns.index(target) + 1}]'

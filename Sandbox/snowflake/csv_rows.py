@@ -38,6 +38,8 @@ class CsvReader:
             if f.skip_blank and fields == [("", False)]:
                 continue
             number += 1
+            if problem is None and fields == [("", False)]:
+                problem = "End of record reached while expected to parse column"
             if problem is None and len(fields) != self.width and f.count_mismatch:
                 problem = (f"Number of columns in file ({len(fields)}) does not match that of the corresponding table ({self.width}), "
                            "use file format option error_on_column_count_mismatch=false to ignore this error")

@@ -129,8 +129,8 @@ def _create_table(call, replace, temporary, transient, missing_only):
     if not temporary:
         session.require("CREATE TABLE", "schema", full[1])
     kind = "TEMPORARY" if temporary else "TRANSIENT" if transient else "TABLE"
-    columns, query = _definition(call)
-    table = Table(call.catalog.number(), columns, kind, session.number if temporary else None)
+    columns, query, remark = _definition(call)
+    table = Table(call.catalog.number(), columns, kind, session.number if temporary else None, comment=remark)
     with call.catalog.lock:
         if not temporary and not replace and call.catalog.find("tables", full) is not None:
             if missing_only:
@@ -150,9 +150,9 @@ def _create_table(call, replace, temporary, transient, missing_only):
 
 
 def _definition(call):
-    """(columns, query tokens of CTAS, LIKE or CLONE)"""
+    """(columns, query tokens of CTAS, LIKE or CLONE, comment)"""
     cursor = call.cursor
-    columns, query = [], None
+    columns, query, remark = [], None, ""
     if cursor.looks("LIKE") or cursor.looks("CLONE"):
         word = cursor.next().value
         other, _ = Environment(call.session, call.catalog, None).lookup(cursor.name())
@@ -172,13 +172,14 @@ def _definition(call):
         if cursor.take("AS"):
             query = cursor.rest()
             break
-        _table_option(cursor)
+        remark = _table_option(cursor) or remark
     if not columns and query is None:
         raise syntax_error("a table without columns")
-    return columns, query
+    return columns, query, remark
 
 
 def _table_option(cursor):
+    """The comment, when it is one."""
     option = cursor.identifier()
     if option == "CLUSTER":
         cursor.expect("BY")
@@ -188,9 +189,11 @@ def _table_option(cursor):
     elif option in ("DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS", "CHANGE_TRACKING", "COMMENT",
                     "DEFAULT_DDL_COLLATION", "ENABLE_SCHEMA_EVOLUTION"):
         cursor.take("=")
-        cursor.next()
+        value = cursor.next().value
+        return value if option == "COMMENT" else None
     else:
         raise unsupported(f"table option {option}")
+    return None
 
 
 def _column(call, cursor):
@@ -380,6 +383,9 @@ def _alter_table(call, table, full):
         new = cursor.identifier()
         call.engine.alter(f"ALTER TABLE {table.physical} RENAME COLUMN {column(old)} TO {column(new)}")
         table.column(old).name = new
+    elif cursor.take("SET", "COMMENT"):
+        cursor.take("=")
+        table.comment = cursor.next().value
     elif cursor.take("ALTER") or cursor.take("MODIFY"):
         _alter_column(call, table)
     else:
@@ -427,6 +433,29 @@ def _alter_session(call):
             call.engine.commit(transaction)
         cursor.take(",")
     return _status("Statement executed successfully.")
+
+
+def comment(call):
+    """COMMENT [IF EXISTS] ON TABLE t IS 'text'; comments on other things are read past."""
+    cursor = call.cursor
+    cursor.next()
+    if_exists = cursor.take("IF", "EXISTS")
+    cursor.expect("ON")
+    call.commit_before_ddl()
+    if not cursor.take("TABLE"):
+        return ignored(call)
+    try:
+        table, full = Environment(call.session, call.catalog, None).lookup(cursor.name())
+    except SnowflakeError as error:
+        if if_exists and error.code == "002003":
+            return ignored(call)
+        raise
+    call.session.require("OWNERSHIP", "table", full[2])
+    cursor.expect("IS")
+    table.comment = cursor.next().value
+    cursor.end()
+    call.catalog.save()
+    return ignored(call)
 
 
 def ignored(call):

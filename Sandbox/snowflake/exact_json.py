@@ -23,6 +23,29 @@ def parse(text):
     return json.loads(text, parse_float=Number, parse_int=Number, parse_constant=_refuse)
 
 
+def duplicate(text):
+    """The name that stands twice in an object of the text, at any depth; None when none does, or it is no JSON."""
+    try:
+        json.loads(text, object_pairs_hook=_distinct)
+    except _Duplicate as found:
+        return found.args[0]
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+class _Duplicate(Exception):
+    pass
+
+
+def _distinct(pairs):
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Duplicate(next(name for name in names if names.count(name) > 1))
+    return made
+
+
 def _refuse(name):
     raise ValueError(f"{name} is not JSON")
 

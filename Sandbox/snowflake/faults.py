@@ -1,9 +1,11 @@
 """The fault script: what goes wrong, where, and at which occurrence.
 
 A rule is {"path": regex, "sql": regex, "method": "PUT", "service": "api|s3|azure|gcs", "nth": 1, "times": 1, "action": …, …}.
-All given conditions must match; the rule acts from its nth match on, `times` times (0: always)."""
+All given conditions must match; the rule acts from its nth match on, `times` times (0: always). With {"gate": name} it
+acts when the test opens that gate (a late statement is then applied at that moment), so nobody has to guess a time."""
 import re
 import threading
+import time
 
 ACTIONS = {
     "status",            # {"status": 503, "retry_after": 1, "body": "…"}: answered before anything is applied
@@ -13,6 +15,7 @@ ACTIONS = {
     "late",              # the connection is closed at once, applied {"delay_ms": n} later
     "slow",              # answered {"delay_ms": n} later, applied at once
     "slow_before",       # applied {"delay_ms": n} later, then answered
+    "slow_execution",    # the statement itself takes {"delay_ms": n} longer, so the answer may be "still running"
     "truncate",          # applied, answered with 200 and a body that ends early ({"keep": bytes})
     "expire",            # 390112 for this request (the session's token expires)
     "kill",              # the session is gone: 390111, its transaction stays open, detached
@@ -22,17 +25,18 @@ ACTIONS = {
 
 
 class Rule:
-    def __init__(self, given):
+    def __init__(self, given, gates):
         self.given = dict(given)
         self.action = given["action"]
         if self.action not in ACTIONS:
             raise ValueError(f"action {self.action}; there are: {', '.join(sorted(ACTIONS))}")
         unknown = set(given) - {"path", "sql", "method", "service", "nth", "times", "action", "status", "retry_after", "delay_ms", "keep", "body",
-                                "code", "sqlstate", "message", "name"}
+                                "code", "sqlstate", "message", "name", "gate"}
         if unknown:
             raise ValueError(f"unknown in a fault: {', '.join(sorted(unknown))}")
         self.path = re.compile(given["path"]) if "path" in given else None
         self.sql = re.compile(given["sql"], re.I | re.S) if "sql" in given else None
+        self.gate = gates.setdefault(given["gate"], threading.Event()) if "gate" in given else None
         self.nth, self.times, self.seen, self.done = int(given.get("nth", 1)), int(given.get("times", 1)), 0, 0
 
     def matches(self, service, method, path, sql):
@@ -44,20 +48,35 @@ class Rule:
     def get(self, name, default=None):
         return self.given.get(name, default)
 
+    def hold(self):
+        """Waits for the gate, if there is one."""
+        if self.gate is not None and not self.gate.wait(120):
+            raise TimeoutError(f"nobody opened the gate {self.given['gate']}")
+
+    def pause(self):
+        """The wait of a statement that comes late."""
+        if self.gate is not None:
+            return self.hold()
+        time.sleep(float(self.get("delay_ms", 1000)) / 1000)
+
 
 class Faults:
     def __init__(self):
-        self.lock, self.rules = threading.Lock(), []
+        self.lock, self.rules, self.gates = threading.Lock(), [], {}
 
     def set(self, rules):
-        made = [Rule(r) for r in rules]
+        made = [Rule(r, self.gates) for r in rules]
         with self.lock:
             self.rules = made
 
     def add(self, rules):
-        made = [Rule(r) for r in rules]
+        made = [Rule(r, self.gates) for r in rules]
         with self.lock:
             self.rules += made
+
+    def open_gate(self, name):
+        with self.lock:
+            self.gates.setdefault(name, threading.Event()).set()
 
     def take(self, service, method, path, sql=None):
         """The rule that acts on this request, if any."""

@@ -95,8 +95,9 @@ class Format:
         self.empty_is_null = get("EMPTY_FIELD_AS_NULL", True)
         if str(get("ENCODING", "UTF8")).upper() not in ("UTF8", "UTF-8"):
             raise unsupported(f"ENCODING {get('ENCODING')}")
-        if get("ENABLE_OCTAL", False) or get("ALLOW_DUPLICATE", False):
-            raise unsupported("ENABLE_OCTAL and ALLOW_DUPLICATE")
+        if get("ENABLE_OCTAL", False):
+            raise unsupported("ENABLE_OCTAL")
+        self.allow_duplicate = get("ALLOW_DUPLICATE", False)
         self.strip_outer = get("STRIP_OUTER_ARRAY", False)
         if get("STRIP_NULL_VALUES", False):
             raise unsupported("STRIP_NULL_VALUES")

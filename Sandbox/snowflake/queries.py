@@ -41,7 +41,7 @@ class Queries:
         self.execute, self.wake, self.keep = execute, wake, keep
         self.lock, self.by_request, self.by_id = threading.Lock(), {}, {}
 
-    def submit(self, request_id, session, sql, body, delay=0.0):
+    def submit(self, request_id, session, sql, body, pause=None):
         """The query of a request: a new one that starts to run, or the one that this requestId started before."""
         with self.lock:
             known = self.by_request.get(request_id) if request_id else None
@@ -52,10 +52,10 @@ class Queries:
                 self.by_request[request_id] = query
             self.by_id[query.id] = query
             self._forget()
-            if delay and session.transaction is not None:
+            if pause and session.transaction is not None:
                 query.bound = session.transaction
                 query.bound.pending += 1
-        threading.Thread(target=self._run, args=(query, delay), daemon=True).start()
+        threading.Thread(target=self._run, args=(query, pause), daemon=True).start()
         return query, True
 
     def _forget(self):
@@ -64,9 +64,9 @@ class Queries:
                 self.by_id.pop(query.id, None)
                 self.by_request.pop(query.request_id, None)
 
-    def _run(self, query, delay):
-        if delay:
-            time.sleep(delay)
+    def _run(self, query, pause):
+        if pause:
+            pause()
         self.perform(query)
         if query.bound is not None:
             query.bound.pending -= 1

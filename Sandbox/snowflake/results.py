@@ -7,14 +7,23 @@ import secrets
 
 from .types import cell, described
 
-CHUNK_ROWS = 20000
-
 
 class Held:
     """Rows that were read once: the first as a list, the others in chunk files."""
 
     def __init__(self, first, chunks, total):
         self.first, self.chunks, self.total = first, chunks, total
+
+
+class _Rows:
+    """Rows that are there, read as a cursor's."""
+
+    def __init__(self, rows):
+        self.rows, self.at = list(rows), 0
+
+    def fetchmany(self, count):
+        self.at += count
+        return self.rows[self.at - count:self.at]
 
 
 class Results:
@@ -24,11 +33,12 @@ class Results:
         for name in os.listdir(folder):
             os.unlink(os.path.join(folder, name))
 
-    def hold(self, cursor, limit):
+    def hold(self, cursor, settings):
         """Takes a DuckDB cursor's rows within its transaction."""
+        limit = settings.chunk_rows
         first = [[cell(v) for v in row] for row in cursor.fetchmany(limit)]
         chunks, total = [], len(first)
-        while len(first) == limit and (rows := cursor.fetchmany(CHUNK_ROWS)):
+        while len(first) == limit and (rows := cursor.fetchmany(settings.rows_per_chunk)):
             text = json.dumps([[cell(v) for v in row] for row in rows], ensure_ascii=False)[1:-1].encode()
             packed = gzip.compress(text, 1)
             name = secrets.token_hex(16)
@@ -45,7 +55,7 @@ class Results:
             return result.extra
         rows = result.rows
         if not isinstance(rows, Held):
-            rows = Held([[cell(v) for v in row] for row in rows], [], len(rows))
+            rows = self.hold(_Rows(rows), settings)
         data = {"parameters": session.parameter_list(), "rowtype": [described(n, t) for n, t in result.columns],
                 "rowset": rows.first, "total": rows.total, "returned": rows.total, "queryId": query.id, "sqlState": "00000",
                 "databaseProvider": None, "finalDatabaseName": session.database, "finalSchemaName": session.schema,

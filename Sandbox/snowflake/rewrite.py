@@ -341,13 +341,18 @@ def cast_text(value, kind, variant=False, cast="CAST"):
         if kind.name == "BINARY":
             return f"unhex({text})"
         if kind.name == "TEXT":
-            return limited(text, kind)
+            return cut(text, kind)
         return f"{cast}({text} AS {kind.duckdb})"
     if kind.name == "TIMESTAMP_NTZ" and value.startswith("'"):
         return f"sf_timestamp({value})"
     if kind.name == "TEXT":
-        return limited(f"{cast}({value} AS VARCHAR)", kind)
+        return cut(f"{cast}({value} AS VARCHAR)", kind)
     return f"{cast}({value} AS {kind.duckdb})"
+
+
+def cut(value, kind):
+    """A text cast to a length: cut, without a word."""
+    return f"left({value}, {kind.length})" if kind.length and kind.length < 16777216 else value
 
 
 def limited(value, kind):

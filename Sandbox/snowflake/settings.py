@@ -12,6 +12,8 @@ class Settings:
         self.lock_timeout_seconds = 43200         # default of the session parameter LOCK_TIMEOUT
         self.result_format = "json"               # json | arrow
         self.chunk_rows = 10000                   # rows in the answer itself; the rest comes in chunks
+        self.rows_per_chunk = 20000
+        self.duplicates_within = 5000             # lines of a JSON file that are searched for names that an object has twice
         self.max_variant_bytes = 16777216         # larger VARIANT cells make COPY fail
         self.default_location = "S3"              # S3 | AZURE | GCS | LOCAL_FS
         self.default_encrypted = True             # SNOWFLAKE_FULL; False: SNOWFLAKE_SSE

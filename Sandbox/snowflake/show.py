@@ -67,7 +67,7 @@ def _tables(call, scope, wanted):
         for full, table in found:
             if wanted(full[2]):
                 count = work.value(f"SELECT count(*) FROM {work.source(table)}")
-                rows.append((_time(table.created), full[2], full[0], full[1], table.kind, "", "", count, count * 100, "SYSADMIN",
+                rows.append((_time(table.created), full[2], full[0], full[1], table.kind, table.comment, "", count, count * 100, "SYSADMIN",
                              "1", "OFF", "OFF", "N", "ROLE"))
     return _rows(names, rows, created_on=Type("TIMESTAMP_LTZ"), rows=number(), bytes=number())
 

@@ -165,7 +165,7 @@ class Credentials:
     def __init__(self, settings):
         self.settings = settings
         self.s3_keys, self.gcs_tokens, self.links = {}, {}, {}
-        self.azure_key = secrets.token_bytes(32)
+        self.azure_key, self.azure_past_keys = secrets.token_bytes(32), []
 
     def _until(self):
         return time.time() + self.settings.credential_validity_seconds
@@ -198,9 +198,9 @@ class Credentials:
         self.s3_keys = {k: (s, t, past) for k, (s, t, _) in self.s3_keys.items()}
         self.gcs_tokens = {t: past for t in self.gcs_tokens}
         self.links = {s: (k, past) for s, (k, _) in self.links.items()}
-        self.azure_expired_before = time.time()
-
-    azure_expired_before = 0.0
+        # A SAS knows whole seconds only: which ones were handed out before now is told by their key.
+        self.azure_past_keys.append(self.azure_key)
+        self.azure_key = secrets.token_bytes(32)
 
 
 # --- names

@@ -152,7 +152,7 @@ def _select(call, tokens, limit=None):
             sql = f"SELECT * FROM ({sql}) LIMIT {limit}"
         cursor = work.execute(sql)
         columns = [(_heading(d[0], i, tokens), of_duckdb(d[1])) for i, d in enumerate(cursor.description)]
-        rows = call.world.results.hold(cursor, call.settings.chunk_rows)
+        rows = call.world.results.hold(cursor, call.settings)
     return Result(columns, rows, 0x1000)
 
 
@@ -211,7 +211,7 @@ HANDLERS = {
     "BEGIN": begin, "START": begin, "COMMIT": commit, "ROLLBACK": rollback,
     "INSERT": dml.insert, "UPDATE": dml.update, "DELETE": dml.delete, "MERGE": dml.merge, "TRUNCATE": dml.truncate,
     "COPY": copy,
-    "CREATE": ddl.create, "DROP": ddl.drop, "ALTER": ddl.alter, "USE": ddl.use, "COMMENT": ddl.ignored, "GRANT": ddl.ignored,
+    "CREATE": ddl.create, "DROP": ddl.drop, "ALTER": ddl.alter, "USE": ddl.use, "COMMENT": ddl.comment, "GRANT": ddl.ignored,
     "SHOW": show.show, "DESCRIBE": show.describe, "DESC": show.describe, "CALL": show.call_system,
     "PUT": stages.put, "LIST": stages.listing, "LS": stages.listing, "REMOVE": stages.remove, "RM": stages.remove,
     "GET": nothing_special,

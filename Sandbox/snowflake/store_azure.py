@@ -72,13 +72,15 @@ class AzureStore:
         if "sig" not in q:
             raise AzureError(401, "NoAuthenticationInformation")
         container = key.partition("/")[0]
-        expected = _signature(self.credentials.azure_key, _string_to_sign(q, self.account, container))
-        if not hmac.compare_digest(expected, q["sig"]) or q.get("sr") != "c":
+        signed = _string_to_sign(q, self.account, container)
+        is_signed_by = lambda key: hmac.compare_digest(_signature(key, signed), q["sig"])
+        is_expired = any(map(is_signed_by, self.credentials.azure_past_keys))
+        if not (is_expired or is_signed_by(self.credentials.azure_key)) or q.get("sr") != "c":
             raise AzureError(403, "AuthenticationFailed", "Server failed to authenticate the request. Make sure the value of Authorization "
                              "header is formed correctly including the signature.")
         import calendar
         seconds = lambda t: calendar.timegm(time.strptime(t, "%Y-%m-%dT%H:%M:%SZ"))
-        if seconds(q["se"]) < time.time() or seconds(q["st"]) + 60 < self.credentials.azure_expired_before - 0.999:
+        if is_expired or seconds(q["se"]) < time.time():
             raise AzureError(403, "AuthenticationFailed", "Signature not valid in the specified time frame")
 
     def _route(self, request, key):

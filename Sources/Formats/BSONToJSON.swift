@@ -89,10 +89,8 @@ public struct BSONToJSON: Sendable {
 
   /// A JSON string, its UTF-8 checked on the way.
   private func text(_ bytes: UnsafeRawBufferPointer, at offset: Int, _ output: OutputBuffer) throws(BSONProblem) {
-    output.append(UInt8(ascii: "\""))
-    let good = JSONText.appendChecked(bytes, to: output)
+    let good = JSONText.appendCheckedString(bytes, to: output)
     guard good == bytes.count else { throw BSONProblem(offset: offset + good, reason: "not UTF-8") }
-    output.append(UInt8(ascii: "\""))
   }
 
   private func write(

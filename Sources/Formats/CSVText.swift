@@ -10,7 +10,7 @@ public enum CSVText {
     if alwaysQuote || needsQuotes(bytes, dialect) {
       appendQuoted(bytes, dialect, output)
     } else {
-      output.append(bytes)
+      output.append(short: bytes)
     }
   }
 
@@ -42,15 +42,14 @@ public enum CSVText {
     output.append(dialect.quote)
   }
   private static func appendDoubled(_ bytes: UnsafeRawBufferPointer, _ dialect: CSVDialect, _ output: OutputBuffer) {
-    guard let start = bytes.baseAddress else { return }
-    let base = start.assumingMemoryBound(to: UInt8.self)
-    var at = 0
-    while at < bytes.count {
-      let found = at + nebula_find_byte(base + at, bytes.count - at, dialect.quote)
-      let end = min(found + 1, bytes.count)
-      output.append(UnsafeRawBufferPointer(start: start + at, count: end - at))
-      if found < bytes.count { output.append(dialect.quote) }
-      at = end
+    guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+    // In pieces, so that the room for the worst case stays small.
+    for start in stride(from: 0, to: bytes.count, by: 16 << 10) {
+      let count = min(16 << 10, bytes.count - start)
+      output.withSpare(minimum: count * 2 + 16) { room in
+        guard let out = room.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+        return nebula_double_quotes(out, base + start, count, dialect.quote)
+      }
     }
   }
 

@@ -55,9 +55,7 @@ public enum JSONText {
   /// Appends a text (well-formed UTF-8; what follows a malformed byte is left out) as a JSON string: quoted, and
   /// escaped where JSON asks for it.
   public static func appendString(_ utf8: UnsafeRawBufferPointer, to output: OutputBuffer) {
-    output.append(UInt8(ascii: "\""))
-    _ = appendChecked(utf8, to: output)
-    output.append(UInt8(ascii: "\""))
+    _ = appendCheckedString(utf8, to: output)
   }
   /// Appends a text as a JSON string.
   public static func appendString(_ text: String, to output: OutputBuffer) {
@@ -68,6 +66,26 @@ public enum JSONText {
   /// Appends the inside of a JSON string, without the quotes; what follows a malformed byte is left out.
   public static func appendEscaped(_ utf8: UnsafeRawBufferPointer, to output: OutputBuffer) {
     _ = appendChecked(utf8, to: output)
+  }
+
+  /// Appends a text as a JSON string up to the first byte that is not UTF-8; returns that byte's offset, or the count when
+  /// there is none.
+  static func appendCheckedString(_ utf8: UnsafeRawBufferPointer, to output: OutputBuffer) -> Int {
+    guard utf8.count <= 4 << 10, let base = utf8.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
+      output.append(UInt8(ascii: "\""))
+      defer { output.append(UInt8(ascii: "\"")) }
+      return appendChecked(utf8, to: output)
+    }
+    // Most texts are short: room is made once for all of it.
+    var good = 0
+    output.withSpare(minimum: utf8.count * 6 + 34) { room in
+      guard let out = room.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+      out[0] = UInt8(ascii: "\"")
+      let count = nebula_json_escape(out + 1, base, utf8.count, &good)
+      out[count + 1] = UInt8(ascii: "\"")
+      return count + 2
+    }
+    return good
   }
 
   /// Appends the inside of a JSON string up to the first byte that is not UTF-8; returns that byte's offset, or the

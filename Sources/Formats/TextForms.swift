@@ -1,24 +1,31 @@
+internal import CNebulaKernels
 public import NebulaCore
 
 extension OutputBuffer {
+  /// Appends bytes that are mostly few, as those of fields are.
+  @inline(__always) func append(short bytes: UnsafeRawBufferPointer) {
+    guard bytes.count <= 16, let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
+      return append(bytes)
+    }
+    withSpare(minimum: 16) { room in
+      guard let out = room.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+      nebula_copy_short(out, base, bytes.count)
+      return bytes.count
+    }
+  }
+
   /// Appends a place in the order of changes as 24 hexadecimal digits, which sort as itself.
   public func append(_ sequence: ChangeSequence) {
-    func hex(_ number: UInt64, _ digits: Int) {
-      for shift in stride(from: (digits - 1) * 4, through: 0, by: -4) {
-        append(hexDigit(UInt8(truncatingIfNeeded: number >> UInt64(shift)) & 15))
-      }
-    }
-    hex(sequence.clusterTime, 16)
-    hex(UInt64(sequence.index), 8)
+    withUnsafeBytes(of: sequence.clusterTime.bigEndian) { append(hex: $0) }
+    withUnsafeBytes(of: sequence.index.bigEndian) { append(hex: $0) }
   }
 
   /// Appends bytes as lower-case hexadecimal.
   public func append(hex bytes: UnsafeRawBufferPointer) {
+    guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
     withSpare(minimum: bytes.count * 2) { room in
-      for (index, byte) in bytes.enumerated() {
-        room[index * 2] = hexDigit(byte >> 4)
-        room[index * 2 + 1] = hexDigit(byte & 15)
-      }
+      guard let out = room.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+      nebula_hex(out, base, bytes.count)
       return bytes.count * 2
     }
   }
@@ -73,21 +80,29 @@ extension OutputBuffer {
     }
     let (year, month, day) = civil(fromDays: days)
     appendYear(year)
-    append(UInt8(ascii: "-"))
-    append(month, width: 2)
-    append(UInt8(ascii: "-"))
-    append(day, width: 2)
-    append(UInt8(ascii: "T"))
-    append(Int(rest / 3_600_000), width: 2)
-    append(UInt8(ascii: ":"))
-    append(Int(rest / 60_000 % 60), width: 2)
-    append(UInt8(ascii: ":"))
-    append(Int(rest / 1000 % 60), width: 2)
-    if fraction == .always || rest % 1000 > 0 {
-      append(UInt8(ascii: "."))
-      append(Int(rest % 1000), width: 3)
+    let time = Int(rest / 1000)
+    withSpare(minimum: 20) { room in
+      var at = 0
+      func put(_ mark: Unicode.Scalar, _ number: Int) {
+        room[at] = UInt8(ascii: mark)
+        room[at + 1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number / 10)
+        room[at + 2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number % 10)
+        at += 3
+      }
+      put("-", month)
+      put("-", day)
+      put("T", time / 3600)
+      put(":", time / 60 % 60)
+      put(":", time % 60)
+      let thousandths = Int(rest % 1000)
+      if fraction == .always || thousandths > 0 {
+        put(".", thousandths / 10)
+        room[at] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: thousandths % 10)
+        at += 1
+      }
+      room[at] = UInt8(ascii: "Z")
+      return at + 1
     }
-    append(UInt8(ascii: "Z"))
   }
 
   private func appendYear(_ year: Int64) {

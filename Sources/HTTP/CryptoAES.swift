@@ -5,6 +5,8 @@ extension Crypto {
   /// AES-CBC with PKCS#7 padding, piece by piece, keys of 16 or 32 bytes. For one thread at a time.
   public final class AESCBC {
     private let context: OpaquePointer
+    /// Where OpenSSL writes: an array would first have to be filled with zeros.
+    private var ready = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 0)
 
     /// Encrypts.
     public static func encryptor(key: [UInt8], iv: [UInt8]) throws(NebulaError) -> AESCBC {
@@ -20,7 +22,10 @@ extension Crypto {
       context = try Crypto.cipher(
         key.count == 16 ? EVP_aes_128_cbc() : EVP_aes_256_cbc(), key: key, iv: iv, encrypts: encrypts)
     }
-    deinit { EVP_CIPHER_CTX_free(context) }
+    deinit {
+      EVP_CIPHER_CTX_free(context)
+      ready.deallocate()
+    }
 
     /// Adds bytes and appends what is ready to `output`.
     public func update(_ bytes: UnsafeRawBufferPointer, into output: inout [UInt8]) throws(NebulaError) {
@@ -38,16 +43,15 @@ extension Crypto {
     private func update(
       _ piece: UnsafeRawBufferPointer, room: Int, into output: inout [UInt8]
     ) throws(NebulaError) -> Int {
-      let start = output.count
-      output.append(contentsOf: repeatElement(0, count: room))
-      var written: Int32 = 0
-      let status = output.withUnsafeMutableBufferPointer { target in
-        EVP_CipherUpdate(
-          context, target.baseAddress.map { $0 + start }, &written, piece.bindMemory(to: UInt8.self).baseAddress,
-          Int32(piece.count))
+      if ready.count < room {
+        ready.deallocate()
+        ready = .allocate(capacity: room)
       }
-      output.removeLast(room - Int(written))
+      var written: Int32 = 0
+      let status = EVP_CipherUpdate(
+        context, ready.baseAddress, &written, piece.bindMemory(to: UInt8.self).baseAddress, Int32(piece.count))
       guard status == 1 else { throw Crypto.failed("Encrypting") }
+      output.append(contentsOf: UnsafeBufferPointer(rebasing: ready[..<Int(written)]))
       return Int(written)
     }
 

@@ -14,6 +14,7 @@ struct TransferSetup {
     setAddress()
     setSecurity()
     setLimits()
+    setKeepAlive()
     setMethod()
     setCallbacks(context)
     nebula_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, reason)
@@ -52,6 +53,13 @@ struct TransferSetup {
       nebula_curl_set_offset(handle, CURLOPT_MAXFILESIZE_LARGE, curl_off_t(max(1, request.maxResponseBytes)))
     }
     if request.acceptsGzip { nebula_curl_set_string(handle, CURLOPT_ACCEPT_ENCODING, "gzip") }
+  }
+
+  /// Probes a silent connection, so that one whose other end has vanished ends, and a firewall keeps the others open.
+  private func setKeepAlive() {
+    set(CURLOPT_TCP_KEEPALIVE, 1)
+    set(CURLOPT_TCP_KEEPIDLE, 30)
+    set(CURLOPT_TCP_KEEPINTVL, 10)
   }
 
   private func setMethod() {

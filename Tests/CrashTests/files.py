@@ -6,7 +6,6 @@ import json
 import random
 import signal
 import threading
-from collections import Counter
 from pathlib import Path
 
 import zstandard
@@ -55,7 +54,7 @@ class FileToFile:
         self.log, self.trace = folder / "nebula.log", folder / "trace"
         self.chance, self.records, self.follow = random.Random(seed), 0, follow
         self.epoch_records, self.batch_bytes = epoch_records, batch_bytes
-        self.input.mkdir()
+        self.input.mkdir(parents=True)
         for number in range(files):
             self.add_file(number, records // files)
 
@@ -97,15 +96,18 @@ class FileToFile:
 
     # Runs
 
-    def start(self, *extra: str, at: str | None = None, caught_up: bool = False) -> Run:
+    def start(self, *extra: str, at: str | None = None, stop_at: str | None = None, caught_up: bool = False) -> Run:
+        """`at` is `point:n`: die there by SIGKILL; `stop_at`: SIGSTOP there."""
         form, _, compression = self.output.partition(".")
         environment = {"NEBULA_CRASH_TRACE": str(self.trace)} | ({"NEBULA_CRASH_AT": at} if at else {})
+        environment |= {"NEBULA_STOP_AT": stop_at} if stop_at else {}
         self.trace.unlink(missing_ok=True)
         return Run(["run", "--source", "file", "--dest", "file", "--name", "copy", "--state", str(self.state), *settings(
             source__path=self.input, source__follow=str(self.follow).lower(), source__poll_interval="20ms",
             source__batch_bytes=self.batch_bytes, destination__path=self.out, destination__format=form,
             destination__compression={"": "none", "gz": "gzip", "zst": "zstd"}[compression],
-            pipeline__epoch_records=self.epoch_records, pipeline__epoch_age="200ms", pipeline__idle_checkpoint_interval="100ms"),
+            pipeline__epoch_records=self.epoch_records, pipeline__epoch_age="200ms", pipeline__idle_checkpoint_interval="100ms",
+            pipeline__lease_duration="2s"),
             *extra, *(["--until-caught-up"] if caught_up else [])], environment, self.log)
 
     @property
@@ -118,20 +120,22 @@ class FileToFile:
         assert code == -signal.SIGKILL, f"ended with {code}, not by SIGKILL:\n{run.output[-3000:]}"
         assert self.last_point == point, f"died at '{self.last_point}', not at '{point}'"
 
-    def random_kills(self, kills: int, mean: float) -> Counter:
-        """Kills at random moments after the first named point; gives the count per phase."""
-        phases: Counter = Counter()
-        while phases.total() < kills:
-            run = self.start()
-            wait_until(lambda: self.last_point or not run.is_running, 60, "the first named point")
-            # The moment of a kill has to be a time; nothing is awaited by it.
-            threading.Event().wait(self.chance.expovariate(1 / mean))
-            assert run.is_running, f"all was moved before {kills} kills, or it gave up:\n{run.output[-3000:]}"
-            run.kill()
-            phases[self.last_point] += 1
-        return phases
+    def random_kill(self, mean: float) -> str | None:
+        """Kills at a random moment after the first named point; gives the phase, None when all was moved before."""
+        run = self.start()
+        wait_until(lambda: self.last_point or not run.is_running, 60, "the first named point")
+        # The moment of a kill has to be a time; nothing is awaited by it.
+        threading.Event().wait(self.chance.expovariate(1 / mean))
+        if not run.is_running:
+            assert run.wait(1) == 0, f"it gave up:\n{run.output[-3000:]}"
+            return None
+        run.kill()
+        return self.last_point
 
     # The end
+
+    def progress(self) -> int:
+        return len(self.visible())
 
     def visible(self) -> list[Path]:
         return sorted(path for path in self.out.glob("*") if path.is_file())

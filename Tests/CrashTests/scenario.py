@@ -62,6 +62,9 @@ class MongoToSnowflake:
         except Exception:
             return 0
 
+    def progress(self) -> int:
+        return self.rows()
+
     def finish(self, seconds: float = 120) -> Result:
         """Stops the changes, runs to the end, and compares."""
         self.stop_changing()

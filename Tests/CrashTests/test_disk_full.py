@@ -202,7 +202,7 @@ def test_dead_letters(copy, disk, kilobytes):
 
 def test_spool(tmp_path, disk):
     """A staged file that is too large for memory has no room on disk before its upload."""
-    count, pad = 12_000, 1500
+    count, pad = 24_000, 1500
     source = tmp_path / "in.csv"
     with source.open("w") as file:
         file.write("n,noise\n")
@@ -211,7 +211,8 @@ def test_spool(tmp_path, disk):
     with Stack() as stack:
         def run():
             return call("run", "--source", "file", "--dest", "snowflake_optimized", "--state", tmp_path / "state", *IMPATIENT,
-                        *settings(source__path=source, destination__compression_type="NONE"), env=stack.environment())
+                        *settings(source__path=source, destination__compression_type="NONE",
+                                  destination__micro_batch_timeout_ms=60_000), env=stack.environment())
         error = run().failed("snowflake.spool_failed", 3)
         assert error["place"]["path"].startswith(str(small.path)) and "room" in error["remedy"], error
         small.make_room()

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from .phases import stall, take_over, wake
 from .scenario import MongoToSnowflake, wait_until
 
 
@@ -12,33 +13,13 @@ def test_a_zombie_wakes_and_writes_nothing(stack, point):
     """The old process stalls at the point (SIGSTOP), a new one takes over, the old one goes on (SIGCONT)."""
     scenario = MongoToSnowflake(stack, f"zombie_{point}", documents=2000)
     scenario.change()
-    zombie = scenario.start(stop_at=f"{point}:2")
-    wait_until(lambda: stopped(zombie.process.pid), 60, "the stop", zombie)
-    # The stalled process lives, so its lease has to run out first.
-    heir = wait_until(lambda: took_over(scenario), 60, "the takeover")
+    zombie = stall(scenario, point, 2)
+    heir = take_over(scenario)
     wait_until(lambda: scenario.rows() > 1500, 120, "the heir's rows", heir)
-    zombie.signal(signal.SIGCONT)
-    code = zombie.wait(90)
-    assert code != 0, "the zombie must not think that all went well"
-    assert "state.fenced" in zombie.output, zombie.output[-3000:]
+    wake(zombie)
     heir.signal(signal.SIGTERM)
     assert heir.wait(60) == 0, heir.output[-3000:]
     scenario.must_be_equal()
-
-
-def took_over(scenario: MongoToSnowflake):
-    """A new process that got the lease, or None when it was refused."""
-    heir = scenario.start()
-    wait_until(lambda: scenario.last_point or not heir.is_running, 60, "a first named point or a refusal")
-    if heir.is_running:
-        return heir
-    assert "state.locked" in heir.output
-    return None
-
-
-def stopped(pid: int) -> bool:
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-        return file.read().rpartition(")")[2].split()[0] == "T"
 
 
 def test_a_second_run_is_refused(stack):

@@ -14,6 +14,10 @@ enum Make {
     [type] + Array(name.utf8) + [0] + value
   }
   static func text(_ value: String) -> [UInt8] { bytes(Int32(value.utf8.count + 1)) + Array(value.utf8) + [0] }
+  static func scoped(_ code: String, _ scope: [UInt8]) -> [UInt8] {
+    let rest = text(code) + scope
+    return bytes(Int32(rest.count + 4)) + rest
+  }
   static func nested(_ depth: Int, type: UInt8 = 3) -> [UInt8] {
     (1..<depth).reduce(document()) { inner, _ in document(element(type, "d", inner)) }
   }
@@ -124,6 +128,40 @@ struct BSONTests {
       }
     }
   }
+
+  /// What is found good must be written, what is not must not: a document is looked over once by each.
+  @Test(arguments: [UInt64(1), 2, 3]) func damagedDocumentsAreJudgedAlike(_ seed: UInt64) {
+    var random = Seeded(seed)
+    let buffer = OutputBuffer()
+    Self.everyType.withUnsafeBytes { #expect(BSON.validate($0) == nil) }
+    var (good, bad) = (0, 0)
+    for _ in 0..<30_000 {
+      var document = Self.everyType
+      for _ in 0..<Int.random(in: 1...2, using: &random) {
+        let at = Int.random(in: 0..<document.count, using: &random)
+        let bytes = [0, 1, 2, 5, 0x7F, 0x80, 0xC3, 0xFF, document[at] &+ 1, document[at] &- 1]
+        document[at] = bytes.randomElement(using: &random) ?? 0
+      }
+      buffer.removeAll()
+      let isWritten = document.withUnsafeBytes { bytes in
+        (try? BSONToJSON(.canonical).append(document: bytes, to: buffer)) != nil
+      }
+      #expect(document.withUnsafeBytes { BSON.validate($0) == nil } == isWritten, "\(document)")
+      if isWritten { good += 1 } else { bad += 1 }
+    }
+    #expect(good > 1000 && bad > 1000)
+  }
+  static let everyType = Make.document(
+    Array(sample[4..<sample.count - 1]),
+    Make.element(0x02, "a name of over sixteen bytes, ü", Make.text("ö, longer than 16")),
+    Make.element(0x04, "a", Make.document(Make.element(0x02, "0", Make.text("x")), Make.element(0x0A, "1", []))),
+    Make.element(0x06, "v", []), Make.element(0x0B, "r", Array("a+\0im\0".utf8)),
+    Make.element(0x0C, "p", Make.text("shop.é") + [UInt8](1...12)), Make.element(0x0D, "c", Make.text("f(1)")),
+    Make.element(0x0E, "y", Make.text("sym")),
+    Make.element(0x0F, "w", Make.scoped("f()", Make.document(Make.element(0x02, "é", Make.text("1"))))),
+    Make.element(0x05, "o", Make.bytes(Int32(7)) + [2] + Make.bytes(Int32(3)) + [1, 2, 3]),
+    Make.element(0x13, "m", [UInt8](repeating: 0, count: 14) + [0x40, 0x30]), Make.element(0x7F, "hi", []),
+    Make.element(0xFF, "lo", []))
 
   /// Longer than the pieces in which a text is escaped, with sequences across their edges.
   @Test func longTexts() throws {

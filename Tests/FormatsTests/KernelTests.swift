@@ -1,4 +1,5 @@
 import CNebulaKernels
+import Glibc
 import Testing
 
 @Suite("Kernels equal their scalar references")
@@ -38,6 +39,49 @@ struct KernelTests {
       let countFast = nebula_json_escape(&fast, text, text.count, &badFast)
       let countSlow = nebula_json_escape_scalar(&slow, text, text.count, &badSlow)
       #expect(badFast == badSlow && fast.prefix(countFast) == slow.prefix(countSlow), "\(text)")
+    }
+  }
+
+  @Test func copies() {
+    for text in Self.hostile(4, 6000) {
+      var fast = [UInt8](repeating: 0, count: text.count * 2 + 16)
+      var slow = fast
+      let countFast = nebula_double_quotes(&fast, text, text.count, 0x22)
+      let countSlow = nebula_double_quotes_scalar(&slow, text, text.count, 0x22)
+      #expect(fast.prefix(countFast) == slow.prefix(countSlow), "\(text)")
+      let short = Array(text.prefix(16))
+      nebula_copy_short(&fast, short, short.count)
+      #expect(Array(fast.prefix(short.count)) == short)
+    }
+  }
+
+  /// Texts that end where a page ends, behind which nothing may be read: a kernel that did would end the process.
+  @Test func nothingIsReadBehindTheLastPage() throws {
+    let page = 4096
+    let two = try #require(mmap(nil, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+    defer { munmap(two, 2 * page) }
+    #expect(mprotect(two + page, page, PROT_NONE) == 0)
+    let end = two.assumingMemoryBound(to: UInt8.self) + page
+    var out = [UInt8](repeating: 0, count: 1024)
+    for filling in [UInt8(ascii: "a"), 0xC3] {
+      for count in 0...80 {
+        let text = end - count
+        for at in 0..<count { text[at] = filling == 0xC3 && (count - at) % 2 == 1 ? 0xA9 : filling }
+        let isWhole = filling != 0xC3 || count % 2 == 0
+        #expect((nebula_utf8_valid_prefix(text, count) == count) == isWhole)
+        #expect(nebula_find_byte(text, count, 0) == count)
+        #expect(nebula_find_either(text, count, 0, 1) == count)
+        #expect(nebula_find_any4(text, count, 0, 1, 2, 3) == count)
+        #expect(nebula_json_plain_prefix(text, count) == count)
+        var good = 0
+        #expect(nebula_json_escape(&out, text, count, &good) == (isWhole ? count : 0))
+        #expect(nebula_double_quotes(&out, text, count, 0x22) == count)
+        if count <= 16 { nebula_copy_short(&out, text, count) }
+        nebula_hex(&out, text, count)
+        var offset = 0
+        #expect(nebula_json_validate(text, count, 500, &offset) != 0)
+        #expect(!nebula_bson_is_valid(text, count, 250))
+      }
     }
   }
 

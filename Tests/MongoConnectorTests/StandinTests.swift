@@ -617,6 +617,10 @@ import Testing
     #expect(Set(now.map(\.document)) == Set(state.values.filter { $0.operation != "delete" }.map(\.document)))
   }
 
+  /// Half of what a socket waits for a server that does not answer: whoever waits for that is found out, and a busy
+  /// machine is not.
+  static let prompt: Duration = .seconds(10)
+
   @Test func aPendingNextEndsWithTheSource() async throws {
     let standin = try Standin()
     defer { standin.stop() }
@@ -630,11 +634,13 @@ import Testing
       }
     }
     while pulled.all.isEmpty { await Task.yield() }
+    try standin.run(#"{"sandboxStall": true}"#)
     let clock = ContinuousClock.now
     await source.close()
     let result = await reading.result
     #expect(throws: CancellationError.self) { try result.get() }
-    #expect(ContinuousClock.now - clock < .seconds(2))
+    #expect(ContinuousClock.now - clock < Self.prompt)
+    try standin.run(#"{"sandboxStall": false}"#)
   }
 
   @Test func closesSoonWhileTheServerDoesNotAnswer() async throws {
@@ -646,10 +652,10 @@ import Testing
     try standin.run(#"{"sandboxStall": true}"#)
     var clock = ContinuousClock.now
     let idle = try await pull(&stream, seconds: 1.5)
-    #expect(idle.rows.isEmpty && ContinuousClock.now - clock < .seconds(4))
+    #expect(idle.rows.isEmpty && ContinuousClock.now - clock < Self.prompt)
     clock = .now
     await source.close()
-    #expect(ContinuousClock.now - clock < .seconds(2))
+    #expect(ContinuousClock.now - clock < Self.prompt)
     try standin.run(#"{"sandboxStall": false}"#)
   }
 
@@ -666,13 +672,15 @@ import Testing
       }
     }
     while pulled.all.isEmpty { await Task.yield() }
+    try standin.run(#"{"sandboxStall": true}"#)
     let clock = ContinuousClock.now
     reading.cancel()
     let result = await reading.result
-    #expect(ContinuousClock.now - clock < .seconds(1))
+    #expect(ContinuousClock.now - clock < Self.prompt)
     #expect(throws: CancellationError.self) { try result.get() }
     await source.close()
-    #expect(ContinuousClock.now - clock < .seconds(2))
+    #expect(ContinuousClock.now - clock < Self.prompt)
+    try standin.run(#"{"sandboxStall": false}"#)
   }
 
   @Test func memoryStaysWithinTheBudget() async throws {

@@ -233,3 +233,95 @@ extension StoreTests {
 
 /// One after another: they share a server that is told what to do.
 @Suite(.serialized) struct StoreTests {}
+
+extension StoreTests {
+  /// Credentials that expire while an object is on its way.
+  @Suite struct Renewal {
+    let stand: Stand
+    init() async throws { stand = try await Stand.fresh() }
+
+    final class Counter: Sendable {
+      private let number = Mutex(0)
+      var count: Int { number.withLock { $0 } }
+      func next() -> Int {
+        number.withLock {
+          $0 += 1
+          return $0
+        }
+      }
+    }
+
+    static let fresh = S3Credentials(
+      accessKey: Stand.s3.accessKey, secretKey: Stand.s3.secretKey, sessionToken: "fresh")
+
+    /// After `renewal` has been asked, only what it gave is accepted.
+    func store(_ dialect: String, asked: Counter, useless: Bool = false) -> any ObjectStore {
+      let stand = stand
+      let renew: @Sendable () async throws -> Int = {
+        try await stand.control(["expired": true])
+        return asked.next()
+      }
+      if dialect == "S3" {
+        return S3ObjectStore(
+          S3Location(bucket: "bucket", region: "us-east-1", endPoint: "http://127.0.0.1:\(stand.server.port())"),
+          credentials: Stand.s3,
+          renewal: { _ in
+            let number = try await renew()
+            var made = Self.fresh
+            if useless { made.sessionToken = "stale \(number)" }
+            return made
+          }, context: stand.context())
+      }
+      return AzureBlobStore(
+        AzureBlobLocation(endPoint: stand.server.url("/azure"), container: "container"), sas: Stand.sas,
+        renewal: { _ in
+          let number = try await renew()
+          return AzureSAS("sv=2023-11-03&sp=rcwd&sig=\(useless ? "stale\(number)" : "fresh")")
+        }, context: stand.context())
+    }
+
+    func expire(_ dialect: String) async throws {
+      if dialect == "S3" {
+        try await stand.fail("partNumber=3&", status: 400, code: "ExpiredToken")
+      } else {
+        try await stand.fail("comp=block&", status: 403, code: "AuthenticationFailed")
+      }
+    }
+
+    @Test(arguments: ["S3", "Azure"]) func anUploadInPartsGoesOnWithNewCredentials(dialect: String) async throws {
+      let asked = Counter()
+      let store = store(dialect, asked: asked)
+      try await expire(dialect)
+      #expect(try await !store.put(ObjectUpload(key: "large", body: .bytes(Common.large))).wasThere)
+      let path = dialect == "S3" ? "/bucket/large" : "/azure/container/large"
+      let objects = try await stand.objects()
+      #expect(objects[path]?["sha256"]?.string == Crypto.hex(Crypto.sha256(Common.large)))
+      // Requests that were on their way with the old ones are refused too, and use what there is by then.
+      #expect((1...3).contains(asked.count))
+      let log = try await stand.log()
+      #expect(log.filter { $0.contains("uploads") }.count == (dialect == "S3" ? 1 : 0))
+      #expect((6...8).contains(log.filter { $0.contains("partNumber=") || $0.contains("comp=block&") }.count))
+    }
+
+    /// The parts of an upload that fails are removed with the credentials that are good by then.
+    @Test func anUploadThatFailsIsAbortedWithNewCredentials() async throws {
+      let asked = Counter()
+      let store = store("S3", asked: asked)
+      try await expire("S3")
+      try await stand.fail("POST /bucket/large?uploadId", n: 1000, status: 500)
+      let error = try await failure { try await store.put(ObjectUpload(key: "large", body: .bytes(Common.large))) }
+      #expect(error.code == .objectsUnavailable)
+      #expect(try await stand.objects()["__uploads"] == 0)
+    }
+
+    @Test(arguments: ["S3", "Azure"]) func credentialsThatAreNeverAcceptedEndIt(dialect: String) async throws {
+      let asked = Counter()
+      let store = store(dialect, asked: asked, useless: true)
+      try await stand.control(["expired": true])
+      let error = try await failure { try await store.put(ObjectUpload(key: "k", body: bytes("x"))) }
+      #expect(error.code == .credentialsExpired)
+      #expect(asked.count == 2)
+      #expect(try await stand.log().count == 3)
+    }
+  }
+}

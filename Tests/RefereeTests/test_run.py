@@ -63,7 +63,7 @@ class Shop:
 
 @pytest.fixture
 def shop(stack, tmp_path, request):
-    return Shop(stack, tmp_path, "".join(c if c.isalnum() else "_" for c in request.node.name)[:50])
+    return Shop(stack, tmp_path, "".join(c if c.isalnum() else "_" for c in request.node.name)[-50:])
 
 
 def test_the_two_flag_command_from_the_environment_alone(shop):
@@ -104,6 +104,50 @@ def test_the_shutdown_deadline_holds_while_the_destination_is_stalled(shop, stal
     shop.run().done()
     assert sorted(map(str, shop.keys())) == sorted({str(key) for key in shop.keys()}) and "while stalled" in shop.keys()
     assert len(shop.keys()) == 301
+
+
+HELD = {"login": {"path": "login-request"}, "ticket": {"sql": "^PUT"}, "upload": {"service": "s3", "method": "PUT"},
+        "begin": {"sql": "^BEGIN NAME"}, "fence": {"sql": "^UPDATE"}, "copy": {"sql": "^COPY"},
+        "commit": {"sql": "^COMMIT"}, "remove": {"sql": "^REMOVE"}}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_the_shutdown_deadline_holds_whatever_has_no_answer(stack, shop, name):
+    """The one request is held back for two minutes, or until the gate opens."""
+    gate = shop.name
+    stack.snowflake("faults", {"faults": [HELD[name] | {"action": "stall", "delay_ms": 0, "gate": gate, "times": 0}]})
+    try:
+        run = shop.start(*QUICK, *settings(pipeline__shutdown_deadline="200ms"))
+        wait_until(lambda: stack.snowflake("faults")["faults"][0]["done"], 60, f"a held {name}", run)
+        run.signal(signal.SIGTERM)
+        started = time.monotonic()
+        assert run.wait(60) == 0, run.output
+        assert time.monotonic() - started < 30, "the deadline is 200 ms, the clean-up's 3 s"
+    finally:
+        stack.snowflake("open-gate", {"gate": gate})
+        stack.snowflake("faults", [])
+    shop.run().done()
+    assert len(set(shop.keys())) == len(shop.keys()) == 300
+
+
+@pytest.mark.parametrize("caught_up", [True, False])
+def test_the_shutdown_deadline_holds_while_the_source_is_silent(stack, shop, caught_up):
+    source = stack.children[0]
+    run = shop.start(*QUICK, *settings(pipeline__shutdown_deadline="200ms"))
+    if caught_up:
+        wait_until(lambda: shop.rows() == 300, 60, "the copy", run)
+    else:
+        wait_until(lambda: "guarantee" in run.output, 60, "the start", run)
+    source.send_signal(signal.SIGSTOP)
+    try:
+        run.signal(signal.SIGTERM)
+        started = time.monotonic()
+        assert run.wait(60) == 0, run.output
+        assert time.monotonic() - started < 15, "the deadline is 200 ms, the clean-up's 3 s, a socket's wait 20 s"
+    finally:
+        source.send_signal(signal.SIGCONT)
+    shop.run().done()
+    assert len(set(shop.keys())) == len(shop.keys()) == 300
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import subprocess
+from collections import Counter
 
 import pytest
 from snowflake_rig import PASSWORD, ROOT, USER, StandIn, resolve_localhost_names
@@ -68,6 +69,21 @@ def test_an_empty_field_without_quotes_is_null(standin, tmp_path):
     path.write_text('id,a\n1,\n2,""\n3,x\n')
     load(standin, tmp_path, path, "CSV_NULLS", ("source.format", "csv"))
     assert sorted(rows(standin, "SELECT ID, A FROM DB.SCH.CSV_NULLS")) == [("1", None), ("2", ""), ("3", "x")]
+
+
+@pytest.mark.parametrize("form", ["CSV", "JSON"])
+def test_a_single_column_keeps_its_nulls(standin, tmp_path, form):
+    path = tmp_path / "one.jsonl"
+    path.write_text('{"cell":"x"}\n{"cell":null}\n{}\n{"cell":""}\n{"cell":"two\\n\\nlines"}\n')
+    load(standin, tmp_path, path, f"SINGLE_{form}", ("destination.file_format", form))
+    assert Counter(rows(standin, f"SELECT CELL FROM DB.SCH.SINGLE_{form}")) == {("x",): 1, (None,): 2, ("",): 1, ("two\n\nlines",): 1}
+
+
+def test_of_two_members_with_one_name_the_last_is_loaded(standin, tmp_path):
+    path = tmp_path / "twice.jsonl"
+    path.write_text('{"id":1,"inner":{"a":1,"a":2}}\n{"id":2,"inner":{"a":3}}\n')
+    load(standin, tmp_path, path, "TWICE", ("destination.file_format", "JSON"))
+    assert sorted(rows(standin, 'SELECT "ID"::INT, "INNER":a::INT FROM DB.SCH.TWICE')) == [(1, 2), (2, 3)]
 
 
 @pytest.mark.parametrize("form", ["CSV", "JSON"])

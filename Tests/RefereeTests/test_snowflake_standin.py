@@ -576,6 +576,8 @@ class TestStages:
         for file in ("a-1.json", "a-2.json", "b-1.json"):
             run(f"PUT file://{lines(tmp_path / file, {})} @{stage}/p AUTO_COMPRESS=FALSE")
         assert [r[0] for r in run(f"LIST @{stage}/p/a-")] == [f"{stage.lower()}/p/a-{i}.json" for i in (1, 2)]
+        standin.control("settings", {"chunk_rows": 1, "rows_per_chunk": 1})
+        assert [r[0] for r in run(f"LIST @{stage}/p")] == [f"{stage.lower()}/p/{i}.json" for i in ("a-1", "a-2", "b-1")]
         assert len(run(f"REMOVE @DB.SCH.\"{stage}\"/p/a-")) == 2
         assert [r[0] for r in run(f"LIST @{stage}")] == [f"{stage.lower()}/p/b-1.json"]
 
@@ -794,6 +796,65 @@ class TestCopy:
             run(copy.format("bad.json"))
         assert found.value.errno == 100069
 
+    @pytest.mark.parametrize("twice", ['{"a":1,"b":3,"a":2.50}', '{"o":{"a":1,"b":3,"a":2.50}}', '[{"a":1,"b":3,"a":2.50}]'])
+    def test_a_name_twice_in_an_object(self, run, put, stage, twice):
+        table = name()
+        run(f"CREATE TABLE {table} (V VARIANT)")
+        put("d.json", '{"a":0}\n' + twice + '\n{"x":[{"a":1},{"a":2}],"a":3}\n')
+        copy = f"COPY INTO {table} FROM @{stage} FILES = ('d.json') FILE_FORMAT = (TYPE = JSON {{}})"
+        with pytest.raises(Error) as found:
+            run(copy.format(""))
+        assert found.value.errno == 100069 and 'duplicate object attribute "a"' in str(found.value)
+        assert run(copy.format("ALLOW_DUPLICATE = TRUE"))[0][1:4] == ("LOADED", 3, 3)
+        kept = [row for row, in run(f"SELECT V::VARCHAR FROM {table}")]
+        assert len(kept) == 3 and twice.replace('"a":1,"b":3,"a":2.50', '"a":2.50,"b":3') in kept
+
+    def test_a_name_twice_is_one_bad_row_where_errors_are_passed_over(self, run, put, stage):
+        table = name()
+        run(f"CREATE TABLE {table} (V VARIANT)")
+        put("d.json", '{"a":0}\n{"a":1,"a":2}\n')
+        assert run(f"COPY INTO {table} FROM @{stage} FILE_FORMAT = (TYPE = JSON) ON_ERROR = CONTINUE")[0][1:4] == ("PARTIALLY_LOADED", 2, 1)
+
+    def test_a_cast_cuts_where_the_column_refuses(self, run, put, stage):
+        table = name()
+        run(f"CREATE TABLE {table} (S VARCHAR(3))")
+        put("t.json", '{"s":"abcdef"}\n')
+        copy = f"COPY INTO {table} FROM (SELECT $1:s::{{}} FROM @{stage}) FILES = ('t.json') FILE_FORMAT = (TYPE = JSON)"
+        with pytest.raises(Error) as found:
+            run(copy.format("VARCHAR"))
+        assert found.value.errno == 100078
+        with pytest.raises(Error):
+            run(copy.format("VARCHAR(5)"))
+        run(copy.format("VARCHAR(3)"))
+        assert run(f"SELECT S FROM {table}") == [("abc",)]
+
+    @pytest.mark.parametrize("content", ["a\n\nb\n", "\na\n", "a\n\n", "\n"])
+    def test_a_blank_line_of_csv(self, run, put, stage, content):
+        table = name()
+        run(f"CREATE TABLE {table} (A VARCHAR)")
+        put("b.csv", content)
+        copy = f"COPY INTO {table} FROM @{stage} FILES = ('b.csv') {self.CSV}"
+        with pytest.raises(Error) as found:
+            run(copy.format(""))
+        assert found.value.errno == 100076 and "End of record" in str(found.value)
+        loaded = run(copy.format("SKIP_BLANK_LINES = TRUE"))[0]
+        assert loaded[3] == len(content.split())
+
+    def test_what_looks_like_a_blank_line_in_quotes_is_none(self, run, put, stage):
+        table = name()
+        run(f"CREATE TABLE {table} (A VARCHAR)")
+        put("q.csv", '"one\n\ntwo"\n""\n')
+        assert run(f"COPY INTO {table} FROM @{stage} FILES = ('q.csv') {self.CSV.format('')}")[0][1:4] == ("LOADED", 2, 2)
+        assert sorted(run(f"SELECT A FROM {table}")) == [("",), ("one\n\ntwo",)]
+
+    def test_a_row_of_another_width_is_found_by_the_slow_reader_too(self, run, put, stage):
+        table = name()
+        run(f"CREATE TABLE {table} (A VARCHAR, B VARCHAR)")
+        put("w.csv", "a\\tb,c\nd\n")
+        with pytest.raises(Error) as found:
+            run(f"COPY INTO {table} FROM @{stage} FILES = ('w.csv') FILE_FORMAT = (TYPE = CSV)")
+        assert found.value.errno == 100080
+
     CSV = "FILE_FORMAT = (TYPE = CSV FIELD_OPTIONALLY_ENCLOSED_BY = '\"' ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () {})"
 
     def test_csv(self, run, put, stage):
@@ -876,6 +937,25 @@ class TestCopy:
 
 
 class TestControl:
+    def test_comments_of_tables(self, session, run):
+        table = name()
+        run(f"CREATE TABLE IF NOT EXISTS {table} (A INT) COMMENT = 'it''s \\\\ one'")
+        comments = lambda: [dict(zip([d[0] for d in cursor.description], row)).get("comment")
+                            for cursor in [session.cursor().execute(f"SHOW TABLES LIKE '{table}' IN SCHEMA DB.SCH")] for row in cursor.fetchall()]
+        assert comments() == ["it's \\ one"]
+        run(f"COMMENT ON TABLE DB.SCH.{table} IS 'two'")
+        assert comments() == ["two"]
+        run(f"ALTER TABLE {table} SET COMMENT = ''")
+        assert comments() == [""]
+        run("COMMENT IF EXISTS ON TABLE NO_SUCH_TABLE IS 'x'")
+
+    def test_a_slow_statement_is_asked_for_again(self, standin, run):
+        standin.control("settings", {"sync_seconds": 0.05})
+        standin.faults({"sql": "^SELECT 41", "action": "slow_execution", "delay_ms": 400},
+                       {"method": "GET", "path": "^/queries/.*/result", "action": "slow", "nth": 10**6})
+        assert run("SELECT 41 + 1") == [(42,)]
+        assert standin.control("faults")["faults"][1]["seen"] > 0
+
     def test_stall(self, standin):
         bare = standin.bare()
         standin.control("stall", {"seconds": 1.5})

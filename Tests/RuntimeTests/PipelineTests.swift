@@ -26,12 +26,13 @@ private let busy = NebulaError("model.busy", "Busy.", remedy: "", disposition: .
 private struct ListSource: Source {
   let batches: [RecordBatch]
   var failure: NebulaError?
+  var onAcknowledge: @Sendable () -> Void = {}
   var traits: SourceTraits { SourceTraits(isBounded: true) }
   func check() async throws -> [Finding] { [] }
   func open(from position: Position?, through: Position?) async throws -> sending any RecordStream {
     ListStream(rest: batches.dropFirst(Int(position?.bytes.first ?? 0)), failure: failure)
   }
-  func acknowledge(through position: DurablePosition) async throws {}
+  func acknowledge(through position: DurablePosition) async throws { onAcknowledge() }
   func close() async {}
 
   struct ListStream: RecordStream {
@@ -58,13 +59,16 @@ private struct ListSource: Source {
 private final class ScriptedDestination: Destination {
   let onCommit: @Sendable (PreparedEpoch) async throws -> CommitOutcome
   let onAbort: @Sendable () async throws -> Void
+  let onRecover: @Sendable (PreparedEpoch) -> EpochFate
   private let written = Mutex<[EpochID: UInt64]>([:])
   init(
     onCommit: @escaping @Sendable (PreparedEpoch) async throws -> CommitOutcome = { .committed($0.receipt) },
-    onAbort: @escaping @Sendable () async throws -> Void = {}
+    onAbort: @escaping @Sendable () async throws -> Void = {},
+    onRecover: @escaping @Sendable (PreparedEpoch) -> EpochFate = { _ in .ready }
   ) {
     self.onCommit = onCommit
     self.onAbort = onAbort
+    self.onRecover = onRecover
   }
   var traits: DestinationTraits { DestinationTraits() }
   func check() async throws -> [Finding] { [] }
@@ -79,7 +83,7 @@ private final class ScriptedDestination: Destination {
     return PreparedEpoch(epoch, counts: RecordCounts(committed: count), version: 1, manifest: [])
   }
   func commit(_ epoch: PreparedEpoch) async throws -> CommitOutcome { try await onCommit(epoch) }
-  func recover(_ epoch: PreparedEpoch) async throws -> EpochFate { .ready }
+  func recover(_ epoch: PreparedEpoch) async throws -> EpochFate { onRecover(epoch) }
   func abort(_ epoch: EpochID, _ prepared: PreparedEpoch?) async throws { try await onAbort() }
   func close() async {}
 }
@@ -90,14 +94,17 @@ extension PreparedEpoch {
 
 /// A state store whose first write of a kind takes effect, or does not, and then fails.
 private final class UnsureStore: StateStore {
-  enum Write { case intent, replacement }
+  enum Write { case intent, replacement, receipt }
   let real: SQLiteStateStore
   private let failing: Write
+  private let failure: NebulaError
   private let left = Atomic(1)
-  init(_ real: SQLiteStateStore, failing: Write) { (self.real, self.failing) = (real, failing) }
+  init(_ real: SQLiteStateStore, failing: Write, with failure: NebulaError = busy) {
+    (self.real, self.failing, self.failure) = (real, failing, failure)
+  }
   private func fail(_ write: Write) throws {
     guard write == failing, left.exchange(0, ordering: .relaxed) == 1 else { return }
-    throw busy
+    throw failure
   }
   func acquire(_ pipeline: String, identity: PipelineIdentity) async throws -> Lease {
     try await real.acquire(pipeline, identity: identity)
@@ -108,7 +115,8 @@ private final class UnsureStore: StateStore {
     try fail(.intent)
   }
   func store(_ checkpoint: Checkpoint, under lease: Lease) async throws -> DurablePosition {
-    try await real.store(checkpoint, under: lease)
+    try fail(.receipt)
+    return try await real.store(checkpoint, under: lease)
   }
   func replace(_ intent: Intent, under lease: Lease) async throws {
     try fail(.replacement)
@@ -156,6 +164,35 @@ private final class UnsureStore: StateStore {
     await #expect(throws: busy) { try await pipeline.run() }
     let patience = PipelineSettings().retryFor
     #expect(clock.now >= patience && clock.now < patience + .seconds(120), "gave up after \(clock.now)")
+  }
+
+  /// Invariant 2: what follows the receipt does not come without it.
+  @Test func withoutItsReceiptNoDeadLetterIsVisibleAndUpstreamIsNotTold() async throws {
+    let refusal = NebulaError("model.refused", "Refused.", remedy: "")
+    let acknowledged = Mutex(0)
+    var source = ListSource(batches: [ListSource.batch(2, rejected: 1, at: 1)])
+    source.onAcknowledge = { acknowledged.withLock { $0 += 1 } }
+    let first = pipeline(source, ScriptedDestination(), UnsureStore(store, failing: .receipt, with: refusal))
+    await #expect(throws: refusal) { try await first.run() }
+    #expect(deadLetters.isEmpty && acknowledged.withLock { $0 } == 0)
+    try await pipeline(source, ScriptedDestination(onRecover: { .committed($0.receipt) })).run()
+    #expect(deadLetters.count == 1 && acknowledged.withLock { $0 } == 1)
+  }
+
+  /// Another host has to wait until the lease runs out, for a COMMIT may still arrive; a refusal is an end.
+  @Test func theLeaseIsKeptWhileACommitIsInDoubt() async throws {
+    let refusal = NebulaError("model.refused", "Refused.", remedy: "")
+    let other = SQLiteStateStore(
+      path: folder("state.sqlite"), clock: clock.timekeeper, holder: holder("there", machine: "machine-2"),
+      startTime: { _ in nil }, renews: false)
+    for (failure, isKept) in [(refusal, false), (busy, true)] {
+      let destination = ScriptedDestination(onCommit: { _ in throw failure })
+      let pipeline = pipeline(ListSource(batches: [ListSource.batch(2, at: 1)]), destination)
+      await #expect(throws: failure) { try await pipeline.run() }
+      let lease = try? await other.acquire("orders", identity: orders)
+      #expect((lease == nil) == isKept, "after \(failure.code)")
+      if let lease { try await other.release(lease) }
+    }
   }
 
   @Test func aStopDuringACleanUpIsHeard() async throws {
@@ -206,6 +243,20 @@ private final class UnsureStore: StateStore {
     let pipeline = pipeline(ListSource(batches: [ListSource.batch(1, at: 1)]), destination, nil, settings)
     let error = await #expect(throws: NebulaError.self) { try await pipeline.run() }
     #expect(error?.code == "pipeline.too_many_rejected")
+  }
+
+  /// Invariant 7b: what is read again must not be visible already.
+  @Test func anEpochThatIsVisibleBehindOneThatIsGoneStopsIt() async throws {
+    let lease = try await store.acquire("orders", identity: orders)
+    let ids = (1...2).map { EpochID(generation: lease.generation, sequence: $0) }
+    try await store.store(intent(ids[0], after: nil), under: lease)
+    try await store.store(intent(ids[1], after: ids[0]), under: lease)
+    try await store.release(lease)
+    let destination = ScriptedDestination(onRecover: { $0.id == ids[0] ? .gone : .committed($0.receipt) })
+    let error = await #expect(throws: NebulaError.self) {
+      try await pipeline(ListSource(batches: []), destination).run()
+    }
+    #expect(error?.code == .gap)
   }
 
   @Test func columnsThatChangeInsideAPinnedEpochStopIt() {

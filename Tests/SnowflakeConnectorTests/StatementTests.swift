@@ -63,8 +63,14 @@ import Testing
         "NAMESPACE", "EVENT_TIME", "SEQUENCE", "EVENT_ID", "FILE", "FILE_ROW") FROM (SELECT $1:document, $1:before, \
         $1:update, $1:key, $1:op::VARCHAR, $1:ns::VARCHAR, $1:time::TIMESTAMP_NTZ, $1:seq::VARCHAR, $1:id::VARCHAR, \
         METADATA$FILENAME, METADATA$FILE_ROW_NUMBER FROM @"RAW"."SHOP"."S"/nebula/p/T/) FILES = ('f3') \
-        FILE_FORMAT = (TYPE = JSON COMPRESSION = ZSTD) ON_ERROR = ABORT_STATEMENT
+        FILE_FORMAT = (TYPE = JSON COMPRESSION = ZSTD ALLOW_DUPLICATE = TRUE) ON_ERROR = ABORT_STATEMENT
         """)
+    table.layout = .json(
+      ["VARCHAR(10)", "NUMBER(10,2)", "DATE", "VARIANT"].map {
+        LoadColumn(name: Identifier(exactly: String($0.prefix(1))), type: $0, field: "")
+      })
+    let json = CopyStatement.all(for: table, stage: name("S"), options: try CopyOptions([:]), limit: 100)[0].text
+    #expect(json.contains(#"(SELECT $1:"V"::VARCHAR, $1:"N"::NUMBER(38,2), $1:"D"::DATE, $1:"V" FROM @"#))
     table.layout = .csv([
       LoadColumn(name: Identifier(exactly: "A"), type: "VARCHAR", field: "a"),
       LoadColumn(name: Identifier(exactly: "B"), type: "VARIANT", field: "b"),
@@ -103,28 +109,41 @@ import Testing
           File 'nebula/p/T/f1.csv.gz', line 3, character 10
           Row 2, column "T"["A":1]
         """)
-    let error = try #require(CopyResult.rejection(server, table: name("T")))
+    let table = StagedTable(
+      table: name("T"), layout: .documents, compression: .zstd, folder: "nebula/p/T",
+      files: [StagedFile(name: "0000000001-0000000002-000003.json.zst", rows: 1, bytes: 1, sha256: "")])
+    let statement = CopyStatement.all(for: table, stage: name("S"), options: try CopyOptions([:]), limit: 9)[0]
+    let error = try #require(CopyResult.rejection(server, of: statement, table: name("T")))
+    #expect(error.remedy.contains("REMOVE @\"RAW\".\"SHOP\".\"S\"/nebula/p/T/0000000001-0000000002- and"))
     #expect(error.code == .copyRejected && error.place?.path == "nebula/p/T/f1.csv.gz")
     #expect(error.place?.line == 3 && error.place?.column == 10 && error.message.contains("Numeric value 'abc'"))
     #expect(error.native == "code 100038, SQLSTATE 22018, query 01b")
     #expect(
-      CopyResult.rejection(ServerError(number: "000604", sqlState: "57014", message: "canceled"), table: name("T"))
-        == nil)
+      CopyResult.rejection(
+        ServerError(number: "000604", sqlState: "57014", message: "canceled"), of: statement, table: name("T")) == nil)
+  }
+
+  private func fence(_ schema: String, _ pipeline: String = "it's") -> Fence {
+    Fence(pipeline: pipeline, writer: "w", database: Identifier(exactly: "D"), schema: Identifier(exactly: schema))
   }
 
   @Test func fenceAndLedger() throws {
-    let fence = Fence(
-      pipeline: "it's", hash: "00ab", writer: "w", database: Identifier(exactly: "D"), schema: Identifier(exactly: "S"))
-    #expect(fence.table.sql == "\"D\".\"S\".\"NEBULA_FENCE_00AB\"")
+    let fence = fence("S")
+    let hash = "24CEEF1CB6B0CBC0"
+    #expect(fence.table.sql == "\"D\".\"S\".\"NEBULA_FENCE_\(hash)\"")
     #expect(
       fence.advance(to: .at(3, 9), 4)
-        == "UPDATE \"D\".\"S\".\"NEBULA_FENCE_00AB\" SET \"LAST_EPOCH\" = '0000000003-0000000009' WHERE "
+        == "UPDATE \"D\".\"S\".\"NEBULA_FENCE_\(hash)\" SET \"LAST_EPOCH\" = '0000000003-0000000009' WHERE "
         + "\"PIPELINE\" = 'it''s' AND \"GENERATION\" = 4 AND \"WRITER\" = 'w'")
-    #expect(fence.transaction(4, .at(3, 9)) == "NEBULA_00AB_4_3_9")
-    #expect(
-      fence.mayEnd(transaction: "nebula_00ab_4_3_9", as: 4) && fence.mayEnd(transaction: "NEBULA_00AB_3_OPEN", as: 4))
-    #expect(
-      !fence.mayEnd(transaction: "NEBULA_00AB_5_3_9", as: 4) && !fence.mayEnd(transaction: "NEBULA_00AC_1_1_1", as: 4))
+    // A transaction is of this pipeline with this fence: the same name elsewhere is somebody else's.
+    let name = fence.transaction(4, .at(3, 9))
+    #expect(name.wholeMatch(of: /NEBULA_[0-9A-F]{16}_4_3_9/) != nil && !name.contains(hash))
+    #expect(fence.mayEnd(transaction: name.lowercased(), as: 4))
+    #expect(fence.mayEnd(transaction: fence.transaction(3, "OPEN"), as: 4))
+    #expect(!fence.mayEnd(transaction: fence.transaction(5, .at(3, 9)), as: 4))
+    #expect(!fence.mayEnd(transaction: self.fence("DEV").transaction(1, .at(1, 1)), as: 4))
+    #expect(!fence.mayEnd(transaction: self.fence("S", "another").transaction(1, .at(1, 1)), as: 4))
+    #expect(self.fence("S").transaction(4, .at(3, 9)) == name)
     let ledger = Ledger(database: Identifier(exactly: "D"), schema: Identifier(exactly: "S"))
     let columns = ["EPOCH", "RECEIPT"]
     #expect(try ledger.answer(QueryResult(columns: columns, rows: []), about: .at(1, 1)) == nil)

@@ -2,19 +2,19 @@ import Glibc
 import NebulaFormats
 import Synchronization
 
-/// Reads a file from its start with read(2), 1 MiB at a time, and gives out whole records only; one reader, any number
+/// Reads a file from its start with read(2), 1 MiB at a time, and gives out whole frames only; one reader, any number
 /// of takers.
 final class Chunks: @unchecked Sendable {  // `carry` is touched only under `lock`
   private let lock = Mutex(())
   private let file: Int32
   private let carry = OutputBuffer(capacity: 2 << 20)
-  private let wholeRecords: @Sendable (UnsafeRawBufferPointer) -> Int
+  private let wholeFrames: @Sendable (UnsafeRawBufferPointer) -> Int
 
-  /// `wholeRecords` says how many of the bytes are whole records.
-  init(_ path: String, wholeRecords: @escaping @Sendable (UnsafeRawBufferPointer) -> Int) {
+  /// `wholeFrames` says how many of the bytes are whole frames.
+  init(_ path: String, wholeFrames: @escaping @Sendable (UnsafeRawBufferPointer) -> Int) {
     file = open(path, O_RDONLY)
     if file < 0 { fail("can't open \(path)") }
-    self.wholeRecords = wholeRecords
+    self.wholeFrames = wholeFrames
   }
   deinit { close(file) }
 
@@ -25,7 +25,7 @@ final class Chunks: @unchecked Sendable {  // `carry` is touched only under `loc
       chunk.append(carry)
       carry.removeAll()
       chunk.withSpare(minimum: (1 << 20) + 64) { read(file, $0.baseAddress, 1 << 20) }
-      let whole = chunk.withBytes(wholeRecords)
+      let whole = chunk.withBytes(wholeFrames)
       chunk.withBytes { carry.append(UnsafeRawBufferPointer(rebasing: $0[whole...])) }
       chunk.truncate(to: whole)
       return whole > 0

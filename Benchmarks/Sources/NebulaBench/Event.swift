@@ -66,21 +66,32 @@ struct Event {
     return update
   }
 
+  /// A server's answer to getMore that holds these events.
+  static func answer(_ events: [[UInt8]]) -> [UInt8] {
+    var list = Document()
+    for (index, event) in events.enumerated() { list.raw(3, String(index), event) }
+    var cursor = Document()
+    cursor.document("nextBatch", list, isArray: true)
+    var answer = Document()
+    answer.document("cursor", cursor)
+    return answer.closed
+  }
+
   /// The line of the landing file, without its end.
   var landingLine: String {
-    let documentText = [(isDelete ? "\"DOCUMENT_BEFORE\":" : "\"DOCUMENT\":") + documentJSON]
-    let updateText =
+    let document = (isDelete ? "\"before\":" : "\"document\":") + documentJSON
+    let update =
       updatesPart
       ? [
-        "\"UPDATE_DESCRIPTION\":{\"updatedFields\":{\"status\":\"\(order.status)\",\"quantity\":\(order.quantity)},"
+        "\"update\":{\"updatedFields\":{\"status\":\"\(order.status)\",\"quantity\":\(order.quantity)},"
           + "\"removedFields\":[]}"
       ] : []
-    let rest = [
-      "\"DOCUMENT_KEY\":{\"_id\":\"\(hex(order.reference))\"}", "\"OPERATION\":\"\(operation)\"",
-      "\"NAMESPACE\":\"shop.orders\"", "\"EVENT_TIME\":\"\(iso(order.created))\"", "\"SEQUENCE\":\"\(sequence)\"",
-      "\"EVENT_ID\":\"\(token)\"",
+    let start = [
+      "\"op\":\"\(operation)\"", "\"ns\":\"shop.orders\"",
+      "\"time\":\"\(iso(Int64(clusterSeconds) * 1000).dropLast())\"",
+      "\"seq\":\"\(sequence)\"", "\"id\":\"\(token)\"", "\"key\":{\"_id\":\"\(hex(order.reference))\"}",
     ]
-    return "{" + (documentText + updateText + rest).joined(separator: ",") + "}"
+    return "{" + (start + [document] + update).joined(separator: ",") + "}"
   }
   private var sequence: String {
     hex(bytes(clusterSeconds.bigEndian) + bytes(clusterIncrement.bigEndian) + [0, 0, 0, 0])

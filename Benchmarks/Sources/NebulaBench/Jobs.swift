@@ -1,40 +1,56 @@
 import NebulaCore
 import NebulaFormats
 
-/// One kind of work: how its input is written, encoded and checked.
+@testable import FileConnector
+@testable import MongoConnector
+@testable import SnowflakeConnector
+
+/// One kind of work: how its input is written, turned into batches and checked. All in between is the program's own:
+/// the source's part that makes batches, and the loader's `FileWriter`, which encodes, compresses, hashes and encrypts.
 protocol Job: Sendable {
   var name: String { get }
   var fileName: String { get }
-  var codec: Codec { get }
+  var compression: Compression { get }
   /// True when a JSON parser's first stage belongs to the limit.
   var readsJSON: Bool { get }
-  func input(_ order: Order) -> [UInt8]
-  /// The output for an order, with its line end.
+  /// One record as it is read; its size is what is reported.
+  func record(_ order: Order) -> [UInt8]
+  /// Records as they lie in the input file.
+  func frame(_ records: [[UInt8]]) -> [UInt8]
+  /// The staged row for an order, with its line end.
   func expected(_ order: Order) -> String
-  /// How many bytes of the input are whole records.
-  var wholeRecords: @Sendable (UnsafeRawBufferPointer) -> Int { get }
-  /// Validates whole records and does nothing else.
-  func validate(_ records: UnsafeRawBufferPointer)
-  /// A worker's own encoder: takes whole records, appends rows, returns how many.
-  func makeEncoder() -> any Encoder
+  /// How many bytes of the input are whole frames.
+  var wholeFrames: @Sendable (UnsafeRawBufferPointer) -> Int { get }
+  /// Validates whole frames and does nothing else.
+  func validate(_ frames: UnsafeRawBufferPointer)
+  /// A worker's own reader.
+  func makeReader() -> any BatchReader
+  /// What a new table's rows are staged as.
+  func layout(_ first: RecordBatch) throws -> TableLayout
   /// Splits decompressed output into rows (with their ends) and finds each row's id.
   func rows(_ output: UnsafeRawBufferPointer, _ body: (Int, UnsafeRawBufferPointer) -> Void)
 }
 
-protocol Encoder: AnyObject {
-  func encode(_ records: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) -> Int
+/// The source's part: whole frames become batches over the same bytes.
+protocol BatchReader: AnyObject {
+  func batches(_ frames: UnsafeRawBufferPointer) throws -> [RecordBatch]
 }
 
-/// Flat JSON objects, validated and projected to the columns of a CSV.
+/// The bytes stay where they are, and must live as long as the batch.
+private func borrowed(_ bytes: UnsafeRawBufferPointer) -> SharedBytes { SharedBytes(adopting: bytes) {} }
+
+/// Flat JSON objects, validated and written as rows of a new table's CSV.
 struct JSONLinesToCSV: Job {
   let name = "JSON Lines → staged CSV.gz"
   let fileName = "records.jsonl"
-  let codec = Codec.gzip
+  let compression = Compression.gzip
   let readsJSON = true
-  var wholeRecords: @Sendable (UnsafeRawBufferPointer) -> Int { wholeLines }
-  func input(_ order: Order) -> [UInt8] { Array(order.jsonLine.utf8) + [10] }
+  var wholeFrames: @Sendable (UnsafeRawBufferPointer) -> Int { wholeLines }
+  func record(_ order: Order) -> [UInt8] { Array(order.jsonLine.utf8) + [10] }
+  func frame(_ records: [[UInt8]]) -> [UInt8] { Array(records.joined()) }
   func expected(_ order: Order) -> String { order.csvRow + "\n" }
-  func makeEncoder() -> any Encoder { CSVEncoder() }
+  func makeReader() -> any BatchReader { LineReader() }
+  func layout(_ first: RecordBatch) throws -> TableLayout { .csv(try ObservedFields(first).columns()) }
   func validate(_ records: UnsafeRawBufferPointer) {
     var splitter = LineSplitter()
     while let line = splitter.next(in: records) {
@@ -51,133 +67,84 @@ struct JSONLinesToCSV: Job {
   }
 }
 
-final class CSVEncoder: Encoder {
-  private var csv = FlatJSONToCSV(columns: Order.columns)
-  func encode(_ records: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) -> Int {
-    var splitter = LineSplitter()
-    var count = 0
-    while let line = splitter.next(in: records) {
-      try csv.append(UnsafeRawBufferPointer(rebasing: records[line]), to: output)
-      count += 1
-    }
-    return count
+private final class LineReader: BatchReader {
+  func batches(_ lines: UnsafeRawBufferPointer) throws -> [RecordBatch] {
+    var cutter = LineCutter(CutRecords(path: "records.jsonl", lines: 0), limit: 16 << 20)
+    cutter.scan(lines, ended: true)
+    if !cutter.found.rejected.isEmpty || cutter.found.consumed != lines.count { fail("a line was refused") }
+    return [
+      RecordBatch(
+        bytes: borrowed(lines), records: cutter.found.records, format: .json,
+        namespaces: [Namespace(collection: "records")], position: nil)
+    ]
   }
 }
 
-/// Change events in BSON, taken apart into slices and written as rows of the landing table.
+/// A server's answers full of change events, taken apart into slices and written as rows of the landing table.
 struct EventsToJSON: Job {
   let name = "BSON events → staged JSON.zst"
-  let fileName = "events.bson"
-  let codec = Codec.zstd
+  let fileName = "answers.bson"
+  let compression = Compression.zstd
   let readsJSON = false
-  var wholeRecords: @Sendable (UnsafeRawBufferPointer) -> Int { wholeDocuments }
-  func input(_ order: Order) -> [UInt8] { Event(order).bson }
+  var wholeFrames: @Sendable (UnsafeRawBufferPointer) -> Int { wholeDocuments }
+  func record(_ order: Order) -> [UInt8] { Event(order).bson }
+  func frame(_ records: [[UInt8]]) -> [UInt8] { Event.answer(records) }
   func expected(_ order: Order) -> String { Event(order).landingLine + "\n" }
-  func makeEncoder() -> any Encoder { EventEncoder() }
-  func validate(_ records: UnsafeRawBufferPointer) {
-    var at = 0
-    while at < records.count {
-      let length = Int(records.loadUnaligned(fromByteOffset: at, as: Int32.self))
-      if let problem = BSON.validate(UnsafeRawBufferPointer(rebasing: records[at..<at + length])) { fail("\(problem)") }
-      at += length
+  func makeReader() -> any BatchReader { AnswerReader() }
+  func layout(_ first: RecordBatch) throws -> TableLayout { .documents }
+  func validate(_ answers: UnsafeRawBufferPointer) {
+    for list in eventLists(answers) {
+      for event in elements(of: UnsafeRawBufferPointer(rebasing: answers[list])) {
+        if let problem = event.subdocument.flatMap(BSON.validate) { fail("\(problem)") }
+      }
     }
   }
 
   func rows(_ output: UnsafeRawBufferPointer, _ body: (Int, UnsafeRawBufferPointer) -> Void) {
     var splitter = LineSplitter()
-    let mark = Array("\"EVENT_ID\":\"82".utf8)
+    let mark = Array("\"id\":\"82".utf8)
     while let line = splitter.next(in: output) {
       let bytes = UnsafeRawBufferPointer(rebasing: output[line.lowerBound..<line.upperBound + 1])
-      // The token ends the row; the id stands in it behind 24 hex digits. Its own length is fixed.
-      let token = bytes.count - 3 - 88
-      let id =
-        token > mark.count ? leadingNumber(UnsafeRawBufferPointer(rebasing: bytes[(token + 26)..<(token + 42)])) : -1
-      body(id, bytes)
+      // The order's number stands in its token, behind 24 hex digits.
+      let start = (0..<200).first { bytes[$0...].starts(with: mark) }.map { $0 + mark.count + 24 }
+      body(start.map { leadingNumber(UnsafeRawBufferPointer(rebasing: bytes[$0..<$0 + 16])) } ?? -1, bytes)
     }
   }
 }
 
-final class EventEncoder: Encoder {
-  private let names = (
-    document: JSONLineWriter.Name("DOCUMENT"), before: JSONLineWriter.Name("DOCUMENT_BEFORE"),
-    update: JSONLineWriter.Name("UPDATE_DESCRIPTION"),
-    key: JSONLineWriter.Name("DOCUMENT_KEY"), operation: JSONLineWriter.Name("OPERATION"),
-    namespace: JSONLineWriter.Name("NAMESPACE"), time: JSONLineWriter.Name("EVENT_TIME"),
-    sequence: JSONLineWriter.Name("SEQUENCE"), id: JSONLineWriter.Name("EVENT_ID")
-  )
+private final class AnswerReader: BatchReader {
+  private var events = EventReader(
+    scope: Namespace(database: "shop", collection: "orders"), from: .now,
+    sequence: SequenceState(clusterTime: 0, next: 0))
 
-  func encode(_ records: UnsafeRawBufferPointer, to output: OutputBuffer) throws(NebulaError) -> Int {
-    var writer = JSONLineWriter(output, bson: .plain)
-    var at = 0
-    var count = 0
-    while at < records.count {
-      let length = Int(records.loadUnaligned(fromByteOffset: at, as: Int32.self))
-      try encode(event: UnsafeRawBufferPointer(rebasing: records[at..<at + length]), &writer)
-      at += length
-      count += 1
-    }
-    return count
-  }
-
-  /// The source's part (the event taken apart) and the destination's (the row written).
-  private func encode(event: UnsafeRawBufferPointer, _ writer: inout JSONLineWriter) throws(NebulaError) {
-    var reader = try BSONReader(event)
-    var (id, operation, namespace, key): (BSONElement?, BSONElement?, BSONElement?, BSONElement?) = (nil, nil, nil, nil)
-    var (document, before, update): (BSONElement?, BSONElement?, BSONElement?) = (nil, nil, nil)
-    var (time, cluster): (Int64, UInt64) = (0, 0)
-    while let element = try reader.next() {
-      if element.isNamed("_id") {
-        id = element
-      } else if element.isNamed("operationType") {
-        operation = element
-      } else if element.isNamed("clusterTime") {
-        cluster = element.timestamp ?? 0
-      } else if element.isNamed("wallTime") {
-        time = element.date ?? 0
-      } else if element.isNamed("fullDocument") {
-        document = element
-      } else if element.isNamed("fullDocumentBeforeChange") {
-        before = element
-      } else if element.isNamed("ns") {
-        namespace = element
-      } else if element.isNamed("documentKey") {
-        key = element
-      } else if element.isNamed("updateDescription") {
-        update = element
+  func batches(_ answers: UnsafeRawBufferPointer) throws -> [RecordBatch] {
+    let bytes = borrowed(answers)
+    var batches: [RecordBatch] = []
+    for list in eventLists(answers) {
+      for run in try events.read(bytes, list, end: nil, nil).runs {
+        if !run.draft.rejected.isEmpty { fail("an event was refused") }
+        batches.append(run.draft.batch(at: nil, lag: RecordBatch.Lag()))
       }
     }
-    writer.begin()
-    if let document { try writer.bson(names.document, valueOf: document) }
-    if let before { try writer.bson(names.before, valueOf: before) }
-    if let update { try writer.bson(names.update, valueOf: update) }
-    if let key { try writer.bson(names.key, valueOf: key) }
-    if let text = operation?.string { writer.text(names.operation, text) }
-    if let namespace = namespace?.subdocument { appendNamespace(namespace, &writer) }
-    writer.time(names.time, milliseconds: time)
-    writer.name(names.sequence)
-    appendSequence(cluster, writer.output)
-    if let token = id?.subdocument.flatMap({ BSON.find("_data", in: $0)?.string }) { writer.text(names.id, token) }
-    writer.end()
+    return batches
   }
+}
 
-  private func appendNamespace(_ namespace: UnsafeRawBufferPointer, _ writer: inout JSONLineWriter) {
-    writer.name(names.namespace)
-    let output = writer.output
-    output.append(UInt8(ascii: "\""))
-    if let database = BSON.find("db", in: namespace)?.string { JSONText.appendEscaped(database, to: output) }
-    output.append(UInt8(ascii: "."))
-    if let collection = BSON.find("coll", in: namespace)?.string { JSONText.appendEscaped(collection, to: output) }
-    output.append(UInt8(ascii: "\""))
+/// Where the arrays of events lie in a run of answers.
+private func eventLists(_ answers: UnsafeRawBufferPointer) -> [Range<Int>] {
+  guard let base = answers.baseAddress else { return [] }
+  var lists: [Range<Int>] = []
+  var at = 0
+  while at < answers.count {
+    let length = Int(answers.loadUnaligned(fromByteOffset: at, as: Int32.self))
+    let answer = UnsafeRawBufferPointer(rebasing: answers[at..<at + length])
+    let cursor = BSON.find("cursor", in: answer)?.subdocument
+    guard let list = cursor.flatMap({ BSON.find("nextBatch", in: $0)?.subdocument }), let start = list.baseAddress
+    else { fail("an answer has no batch") }
+    lists.append(start - base..<start - base + list.count)
+    at += length
   }
-
-  /// 24 hex digits that sort as themselves.
-  private func appendSequence(_ cluster: UInt64, _ output: OutputBuffer) {
-    output.append(UInt8(ascii: "\""))
-    withUnsafeBytes(of: (cluster.bigEndian, UInt32(0))) {
-      output.append(hex: UnsafeRawBufferPointer(rebasing: $0[..<12]))
-    }
-    output.append(UInt8(ascii: "\""))
-  }
+  return lists
 }
 
 func leadingNumber(_ bytes: UnsafeRawBufferPointer) -> Int {

@@ -2,7 +2,9 @@ import CLimits
 import Glibc
 import NebulaCore
 import NebulaFormats
-import Synchronization
+import NebulaHTTP
+
+@testable import SnowflakeConnector
 
 /// The parts of a job that are not ours, each timed alone on the same chunks, in CPU seconds of one thread.
 struct Limit {
@@ -22,18 +24,17 @@ struct Limit {
 
   static func measure(_ job: any Job, path: String) -> Limit {
     var limit = Limit()
-    let encoder = job.makeEncoder()
-    let codec = limit_codec_create(job.codec == .zstd ? 1 : 0)
+    let reader = job.makeReader()
+    var encoder: (any RowEncoder)?
+    let codec = limit_codec_create(job.compression == .zstd ? 1 : 0)
     defer { limit_codec_free(codec) }
-    let chunks = Chunks(path, wholeRecords: job.wholeRecords)
+    let chunks = Chunks(path, wholeFrames: job.wholeFrames)
     let chunk = OutputBuffer(capacity: 4 << 20)
-    let output = OutputBuffer(capacity: 4 << 20)
     let copy = UnsafeMutableRawPointer.allocate(byteCount: 8 << 20, alignment: 64)
     defer { copy.deallocate() }
     limit.read = readAlone(path)
     while chunks.next(chunk) {
       chunk.reserve(64)
-      output.removeAll()
       chunk.withBytes { bytes in
         let start = threadSeconds()
         if job.readsJSON, limit_stage1(bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count) < 0 {
@@ -45,9 +46,20 @@ struct Limit {
         let validated = threadSeconds()
         limit.validate += validated - parsed
         limit.inputBytes += bytes.count
-        do { limit.records += try encoder.encode(bytes, to: output) } catch { fail("\(error)") }
+        do {
+          for batch in try reader.batches(bytes) {
+            if encoder == nil { encoder = RowEncoding.make(try job.layout(batch), options: Stage.options) }
+            try encoder?.start(batch)
+            try batch.withBytes { (bytes) throws(NebulaError) in
+              for index in 0..<batch.count { try encoder?.append(index, of: batch, bytes) }
+            }
+            limit.records += batch.count
+          }
+        } catch { fail("\(error)") }
         limit.encode += threadSeconds() - validated
       }
+      guard let output = encoder?.rows else { continue }
+      defer { output.removeAll() }
       output.withBytes { bytes in
         guard let base = bytes.baseAddress else { return }
         let start = threadSeconds()
@@ -73,6 +85,75 @@ struct Limit {
   }
 }
 
+/// What all workers' files share: as the program has it, but for the upload itself.
+struct Stage: Sendable {
+  static let options = SnowflakeOptions()
+  let spool: Spool
+  let budget = MemoryBudget(bytes: 128 << 20)
+  let shelf: CompressorShelf
+  let folder: String
+
+  init(_ job: any Job, folder: String) {
+    self.folder = folder
+    spool = Spool(folder: folder, limit: 4 << 30)
+    shelf = CompressorShelf(job.compression, level: nil)
+  }
+
+  func open(_ name: String, _ layout: TableLayout) throws -> FileWriter {
+    let key = try StageMasterKey(
+      ["queryStageMasterKey": .string(Crypto.base64([UInt8](repeating: 7, count: 16))), "queryId": "q", "smkId": "1"])
+    let encryption = try key.map { (key) throws(NebulaError) in try FileEncryption(key) }
+    let table = TableName(
+      database: Identifier(exactly: "RAW"), schema: Identifier(exactly: "SHOP"), name: Identifier(exactly: "ORDERS"))
+    return FileWriter(
+      lane: LaneKey(table: table, layout: layout), name: name, encryption: encryption,
+      encoder: RowEncoding.make(layout, options: Self.options),
+      staged: try StagedBytes(
+        name: name, preparation: FilePreparation(encryption: encryption, needsMD5: false), budget: budget, spool: spool),
+      rule: RollRule(Self.options), compressors: shelf, opened: .zero)
+  }
+
+  /// Ends a file; its bytes stay where an upload would find them. Those in memory give their budget back, as if the
+  /// upload were done at once.
+  func close(_ file: FileWriter) async throws -> Closed {
+    let body = try await file.finish().body
+    if case .bytes = body.body { await file.release() }
+    return Closed(file: file, body: body)
+  }
+}
+
+/// A file that is ready for its upload.
+struct Closed: Sendable {
+  let file: FileWriter
+  let body: StagedBody
+
+  /// Takes the bytes away, as an upload does.
+  func taken() async -> Staged {
+    let bytes: [UInt8]
+    switch body.body {
+    case .bytes(let content): bytes = content
+    case .file(let path, _, let length): bytes = whole(path, length)
+    default: fail("a body of another kind")
+    }
+    await file.release()
+    return Staged(bytes: bytes, encryption: file.encryption)
+  }
+}
+
+/// A file as it would lie in the stage.
+struct Staged: Sendable {
+  let bytes: [UInt8]
+  let encryption: FileEncryption?
+}
+
+private func whole(_ path: String, _ length: Int) -> [UInt8] {
+  let file = open(path, O_RDONLY)
+  defer { close(file) }
+  var bytes = [UInt8](repeating: 0, count: length)
+  if read(file, &bytes, length) != length { fail("can't read \(path)") }
+  return bytes
+}
+
 /// A job run by one or more workers over one reader, each staging files of its own.
 struct Run {
   let workers: Int
@@ -80,52 +161,59 @@ struct Run {
   let wall: Double
   let cpu: Double
   let stagedBytes: Int
-  /// Compressed files, each whole.
-  let staged: [[UInt8]]
+  /// Compressed and encrypted files, each whole.
+  let staged: [Staged]
 
-  static let recordsPerFile = 100_000
-
-  static func measure(_ job: any Job, path: String, workers: Int) async -> Run {
-    let chunks = Chunks(path, wholeRecords: job.wholeRecords)
+  static func measure(_ job: any Job, path: String, workers: Int, folder: String) async -> Run {
+    let chunks = Chunks(path, wholeFrames: job.wholeFrames)
+    let stage = Stage(job, folder: folder)
     let (wall, cpu) = (wallSeconds(), processSeconds())
-    var staged = [[UInt8]]()
+    var closed = [Closed]()
     var records = 0
-    await withTaskGroup(of: (Int, [[UInt8]]).self) { group in
-      for _ in 0..<workers { group.addTask { work(job, chunks) } }
+    await withTaskGroup(of: (Int, [Closed]).self) { group in
+      for worker in 0..<workers { group.addTask { await work(job, chunks, stage, worker) } }
       for await (count, files) in group {
         records += count
-        staged += files
+        closed += files
       }
     }
+    let (wallUsed, cpuUsed) = (wallSeconds() - wall, processSeconds() - cpu)
+    var staged = [Staged]()
+    for file in closed { staged.append(await file.taken()) }
     return Run(
-      workers: workers, records: records, wall: wallSeconds() - wall, cpu: processSeconds() - cpu,
-      stagedBytes: staged.reduce(0) { $0 + $1.count }, staged: staged)
+      workers: workers, records: records, wall: wallUsed, cpu: cpuUsed,
+      stagedBytes: staged.reduce(0) { $0 + $1.bytes.count }, staged: staged)
   }
 
-  private static func work(_ job: any Job, _ chunks: Chunks) -> (Int, [[UInt8]]) {
-    let encoder = job.makeEncoder()
+  private static func work(_ job: any Job, _ chunks: Chunks, _ stage: Stage, _ worker: Int) async -> (Int, [Closed]) {
+    let reader = job.makeReader()
     let chunk = OutputBuffer(capacity: 4 << 20)
-    let rows = OutputBuffer(capacity: 4 << 20)
-    let file = OutputBuffer(capacity: 32 << 20)
-    var (total, inFile, files) = (0, 0, [[UInt8]]())
+    var (total, files, rejected) = (0, [Closed](), [RejectedRecord]())
+    var layout: TableLayout?
+    var file: FileWriter?
     do {
-      let compressor = try Compressor(job.codec)
-      func close() throws(NebulaError) {
-        try compressor.finish(into: file)
-        files.append(file.array)
-        file.removeAll()
-        inFile = 0
-      }
       while chunks.next(chunk) {
-        rows.removeAll()
-        let count = try chunk.withBytes { (bytes) throws(NebulaError) in try encoder.encode(bytes, to: rows) }
-        try rows.withBytes { (bytes) throws(NebulaError) in try compressor.write(bytes, into: file) }
-        total += count
-        inFile += count
-        if inFile >= recordsPerFile { try close() }
+        // `chunk` is not touched before the next turn, when these batches are gone.
+        for batch in try reader.batches(chunk.withBytes { $0 }) {
+          if layout == nil { layout = try job.layout(batch) }
+          guard let layout else { continue }
+          var next = 0
+          while next < batch.count {
+            let open = try file ?? stage.open("\(worker)-\(files.count)", layout)
+            next = try open.encode(batch, .all(batch.count), from: next, rejected: &rejected)
+            let isSettled = try await open.settle()
+            file = open
+            if open.isFull || !isSettled {
+              files.append(try await stage.close(open))
+              file = nil
+            }
+          }
+          total += batch.count
+        }
       }
-      if inFile > 0 { try close() }
+      if let file { files.append(try await stage.close(file)) }
     } catch { fail("\(error)") }
+    if let first = rejected.first { fail("\(first.error)") }
     return (total, files)
   }
 }
@@ -154,7 +242,7 @@ final class Comparison {
     }
   }
 
-  func check(file: [UInt8]) throws {
+  func check(file: Staged) throws {
     let text = try decompressed(file)
     text.withBytes { compare($0) }
   }
@@ -163,10 +251,11 @@ final class Comparison {
     job.rows(output) { id, row in self.check(id, row) }
   }
 
-  @inline(never) private func decompressed(_ file: [UInt8]) throws -> OutputBuffer {
+  @inline(never) private func decompressed(_ file: Staged) throws -> OutputBuffer {
     let text = OutputBuffer(capacity: 64 << 20)
-    let decompressor = Decompressor(job.codec)
-    try file.withUnsafeBytes { try decompressor.write($0, into: text) }
+    let decompressor = Decompressor(job.compression.codec)
+    let content = try file.encryption.map { try Crypto.aesCBCDecrypt(file.bytes, key: $0.fileKey, iv: $0.iv) }
+    try (content ?? file.bytes).withUnsafeBytes { try decompressor.write($0, into: text) }
     try decompressor.finish()
     return text
   }

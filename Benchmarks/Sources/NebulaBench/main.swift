@@ -1,4 +1,4 @@
-// The benchmark harness, first form:  make bench  (swift run -c release --package-path Benchmarks nebula-bench)
+// The benchmark harness, first form:  make bench
 //
 //     nebula-bench [RECORDS] [ROUNDS]      1,000,000 records and 3 rounds unless told otherwise
 import Glibc
@@ -15,11 +15,12 @@ func generate(_ job: any Job, _ path: String) -> Int {
   guard let file = fopen(path, "w") else { fail("can't write \(path)") }
   defer { fclose(file) }
   var size = 0
-  for id in 0..<count {
-    let bytes = job.input(Order(id))
-    if !(500...600).contains(bytes.count) { fail("record \(id) has \(bytes.count) bytes") }
+  for start in stride(from: 0, to: count, by: 500) {
+    let records = (start..<min(count, start + 500)).map { job.record(Order($0)) }
+    if let odd = records.first(where: { !(500...600).contains($0.count) }) { fail("a record has \(odd.count) bytes") }
+    let bytes = job.frame(records)
     if fwrite(bytes, 1, bytes.count, file) != bytes.count { fail("can't write \(path)") }
-    size += bytes.count
+    size += records.reduce(0) { $0 + $1.count }
   }
   return size
 }
@@ -48,7 +49,7 @@ func bench(_ job: any Job) async {
     let measured = Limit.measure(job, path: path)
     if limit.map({ measured.recordsPerSecond > $0.recordsPerSecond }) ?? true { limit = measured }
     for workers in Set([1, Machine.cores]).sorted() {
-      let run = await Run.measure(job, path: path, workers: workers)
+      let run = await Run.measure(job, path: path, workers: workers, folder: folder)
       if round == 0 { verify(job, run, count: count) }
       if runs[workers].map({ run.cpu < $0.cpu }) ?? true { runs[workers] = run }
     }

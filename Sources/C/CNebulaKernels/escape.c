@@ -43,21 +43,6 @@ size_t nebula_json_escape_scalar(uint8_t *out, const uint8_t *bytes, size_t coun
   return (size_t)(at - out);
 }
 
-/// Copies fewer than 16 bytes without a loop or a call.
-static inline void copy_tail(uint8_t *to, const uint8_t *from, size_t count) {
-  if (count >= 8) {
-    memcpy(to, from, 8);
-    memcpy(to + count - 8, from + count - 8, 8);
-  } else if (count >= 4) {
-    memcpy(to, from, 4);
-    memcpy(to + count - 4, from + count - 4, 4);
-  } else if (count) {
-    to[0] = from[0];
-    to[count / 2] = from[count / 2];
-    to[count - 1] = from[count - 1];
-  }
-}
-
 size_t nebula_json_escape(uint8_t *out, const uint8_t *bytes, size_t count, size_t *bad) {
 #ifdef NEBULA_X86
   const uint8_t *in = bytes, *end = bytes + count;
@@ -74,11 +59,10 @@ size_t nebula_json_escape(uint8_t *out, const uint8_t *bytes, size_t count, size
     }
     if (end - in < 16) {
       if (in == end) break;
-      uint8_t block[16] = {0};
       size_t left = (size_t)(end - in);
-      copy_tail(block, in, left);
-      stop = (nebula_special16(block, &high) | high) & (((uint32_t)1 << left) - 1);
-      memcpy(at, block, 16);
+      __m128i block = nebula_load_tail(in, left);
+      stop = (nebula_special_in(block, &high) | high) & (((uint32_t)1 << left) - 1);
+      _mm_storeu_si128((__m128i *)at, block);
       if (!stop) {
         in += left;
         at += left;

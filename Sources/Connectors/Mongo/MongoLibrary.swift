@@ -1,4 +1,5 @@
 internal import CMongoc
+internal import CMongocStart  // linking it is all
 internal import NebulaCore
 internal import Synchronization
 

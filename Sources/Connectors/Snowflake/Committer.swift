@@ -58,7 +58,7 @@ struct Committer: Sendable {
     case .done(let envelope): return try await session.result(of: envelope)
     case .refused(let server):
       if let missing = CopyResult.missingFile(server, table: table) { throw missing }
-      if let rejection = CopyResult.rejection(server, table: table) { throw rejection }
+      if let rejection = CopyResult.rejection(server, of: statement, table: table) { throw rejection }
       throw server.error(trying: "COPY into \(table.sql)", grant: Grants.load(table))
     }
   }
@@ -139,11 +139,11 @@ struct Committer: Sendable {
       let changed = try await session.query(
         fence.raise(to: generation), trying: "Taking the fence \(fence.table.sql)", grant: Grants.control(fence.table)
       ).rowsChanged
-      guard changed == 1 else {
-        let found = try await session.query(fence.read, trying: "Reading the fence")
-        await session.rollBack()
-        throw fence.behind(generation: generation, found: found)
+      guard changed != 0 else {
+        throw fence.behind(
+          generation: generation, found: try await session.query(fence.read, trying: "Reading the fence"))
       }
+      try fence.checkOneRow(changed)
       try await session.commit()
     }
   }
@@ -176,8 +176,8 @@ struct Committer: Sendable {
 
   // MARK: transactions
 
-  /// Runs `body` in a transaction of a session of its own. After any error it is rolled back, and where that has no
-  /// answer the session is ended: no statement of it can be carried out later.
+  /// Runs `body` in a transaction of a session of its own. After any error it is rolled back, and the session ended: a
+  /// statement without an answer may be carried out later, and a COMMIT would commit whatever its session has open then.
   private func transaction<R: Sendable>(
     _ name: String, _ body: @Sendable (Session) async throws -> R
   ) async throws -> R {
@@ -188,6 +188,7 @@ struct Committer: Sendable {
       }
       do { return try await body(session) } catch {
         await session.rollBack()
+        await session.close()
         throw error
       }
     }
@@ -208,12 +209,7 @@ struct Committer: Sendable {
         at: .init(path: fence.table.sql), native: error.native, disposition: .retry(after: nil))
     }
     guard changed != 0 else { throw fence.fenced(generation: generation) }
-    guard changed == 1 else {
-      throw NebulaError(
-        .badAnswer,
-        "The fence \(fence.table.sql) has \(changed.map(String.init) ?? "an unknown number of") rows instead of one.",
-        remedy: "Remove the rows that do not belong there.", at: .init(path: fence.table.sql))
-    }
+    try fence.checkOneRow(changed)
   }
 
   private func receipt(of epoch: EpochID, _ session: Session) async throws -> CommitReceipt? {

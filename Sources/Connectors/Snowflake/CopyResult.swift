@@ -50,7 +50,7 @@ struct CopyResult {
   }
 
   /// The error of a COPY that found a row it can't take, with file, line and column as Snowflake names them.
-  static func rejection(_ server: ServerError, table: TableName) -> NebulaError? {
+  static func rejection(_ server: ServerError, of statement: CopyStatement, table: TableName) -> NebulaError? {
     guard server.sqlState?.hasPrefix("22") == true || server.message.contains("File '") else { return nil }
     let reason = server.message.split(whereSeparator: \.isNewline).first.map(String.init) ?? server.message
     let column = text(after: "column ", in: server.message)
@@ -61,7 +61,10 @@ struct CopyResult {
       .copyRejected,
       "COPY into \(table.sql) found a row that it can't take\(column.map { ", column \($0)" } ?? ""): \(reason) "
         + "Nothing was loaded.",
-      remedy: "Correct the row at its origin, or the column's type, then run again; the files are still in the stage.",
+      remedy:
+        "Widen the column (ALTER TABLE \(table.sql) ALTER COLUMN … SET DATA TYPE …) and run again: the same files "
+        + "are loaded. Or correct the row at its origin, REMOVE \(statement.epochLocation) and run again: the epoch is "
+        + "then read anew.",
       at: place, native: server.native)
   }
 

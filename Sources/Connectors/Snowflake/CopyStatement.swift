@@ -4,6 +4,8 @@ internal import NebulaCore
 struct CopyStatement: Sendable, Hashable {
   let text: String
   let files: [StagedFile]
+  /// Where all files of the epoch for this table lie: what REMOVE takes.
+  let epochLocation: String
 
   /// The statements that load a table: each names at most `limit` files.
   static func all(for table: StagedTable, stage: TableName, options: CopyOptions, limit: Int) -> [CopyStatement] {
@@ -16,6 +18,8 @@ struct CopyStatement: Sendable, Hashable {
 
   init(_ table: StagedTable, files: [StagedFile], stage: TableName, options: CopyOptions) {
     self.files = files
+    let epoch = (files.first?.name ?? "").split(separator: "-", maxSplits: 2).prefix(2).joined(separator: "-")
+    epochLocation = stageLocation(stage, table.folder) + epoch + "-"
     let columns = table.layout.columns.map(\.name.quoted).joined(separator: ", ")
     let names = files.map { literal($0.name) }.joined(separator: ", ")
     var parts = ["COPY INTO \(table.table.sql) (\(columns)) FROM \(Self.source(table, stage))"]
@@ -34,7 +38,7 @@ struct CopyStatement: Sendable, Hashable {
     case .json(let columns):
       let list = columns.map { column in
         let path = "$1:\(column.name.quoted)"
-        return column.isSemiStructured ? path : "\(path)::\(column.type)"
+        return column.isSemiStructured ? path : "\(path)::\(castType(column.type))"
       }
       return "(SELECT \(list.joined(separator: ", ")) FROM \(location))"
     case .csv(let columns):
@@ -46,7 +50,16 @@ struct CopyStatement: Sendable, Hashable {
     }
   }
 
+  /// The type to cast a member to: without length or number of digits, which the column itself enforces. A cast to
+  /// `VARCHAR(10)` could cut a text in silence, and the statement must fit after the column was widened.
+  private static func castType(_ type: String) -> String {
+    if type.hasPrefix("VARCHAR") { return "VARCHAR" }
+    guard type.hasPrefix("NUMBER("), let comma = type.firstIndex(of: ",") else { return type }
+    return "NUMBER(38\(type[comma...])"
+  }
+
   /// CSV as `CSVRows` writes it: NULL is an empty field, an empty text stands in quotes, and a backslash is itself.
+  /// In JSON the last of two members with one name wins: a document may have such, and is not refused for it.
   private static func format(_ table: StagedTable) -> String {
     let compression = "COMPRESSION = \(table.compression.rawValue)"
     switch table.layout.format {
@@ -56,7 +69,7 @@ struct CopyStatement: Sendable, Hashable {
         + "ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () EMPTY_FIELD_AS_NULL = TRUE "
         + "TRIM_SPACE = FALSE ERROR_ON_COLUMN_COUNT_MISMATCH = TRUE ENCODING = 'UTF8'"
     case .json, .parquet:
-      return "TYPE = JSON \(compression)"
+      return "TYPE = JSON \(compression) ALLOW_DUPLICATE = TRUE"
     }
   }
 }

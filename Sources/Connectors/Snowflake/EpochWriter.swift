@@ -162,12 +162,13 @@ actor EpochWriter {
     let name =
       "\(id)-\(padded(part, to: 6)).\(key.layout.format.rawValue.lowercased())\(compression.codec.fileExtension)"
     let folder = lanes[key]?.folder ?? ""
-    let encryption = try await parts.stage.encryption(folder: folder, file: name, compression)
+    let preparation = try await parts.stage.preparation(folder: folder, file: name, compression)
     let staged = try StagedBytes(
-      name: "\(pathName(key.table.name.name))-\(name)", encryption: encryption, budget: parts.context.budget,
+      name: "\(pathName(key.table.name.name))-\(name)", preparation: preparation, budget: parts.context.budget,
       spool: parts.spool)
     return FileWriter(
-      lane: key, name: name, encryption: encryption, encoder: RowEncoding.make(key.layout, options: parts.options),
+      lane: key, name: name, encryption: preparation.encryption,
+      encoder: RowEncoding.make(key.layout, options: parts.options),
       staged: staged, rule: parts.rule, compressors: parts.shelves[compression],
       opened: parts.context.clock.monotonic())
   }

@@ -1,4 +1,5 @@
 internal import NebulaCore
+internal import NebulaHTTP
 
 /// The one-row table that lets one writer of a pipeline commit at a time, and none of an older generation.
 ///
@@ -6,18 +7,22 @@ internal import NebulaCore
 struct Fence: Sendable, Hashable {
   let table: TableName
   let pipeline: String
-  /// 16 hex digits of the SHA-256 of the pipeline's name.
-  let hash: String
+  /// Whose a transaction is: of this pipeline with this fence. A pipeline of the same name in another database or schema
+  /// has transactions that the same user sees, and that are none of ours.
+  private let owner: String
   /// This process: two of one generation (a restored state file) are told apart by it.
   let writer: String
 
-  init(pipeline: String, hash: String, writer: String, database: Identifier, schema: Identifier) {
+  init(pipeline: String, writer: String, database: Identifier, schema: Identifier) {
     self.pipeline = pipeline
-    self.hash = hash
     self.writer = writer
     table = TableName(
-      database: database, schema: schema, name: Identifier(exactly: "NEBULA_FENCE_\(hash.uppercased())"))
+      database: database, schema: schema, name: Identifier(exactly: "NEBULA_FENCE_\(Self.hash(pipeline))"))
+    owner = Self.hash("\(table.sql) \(pipeline)")
   }
+
+  /// 16 hex digits of the SHA-256 of a text.
+  private static func hash(_ text: String) -> String { Crypto.hex(Crypto.sha256(text)).prefix(16).uppercased() }
 
   var create: String {
     "CREATE TABLE IF NOT EXISTS \(table.sql) (\"PIPELINE\" VARCHAR, \"GENERATION\" NUMBER(20,0), "
@@ -59,7 +64,7 @@ struct Fence: Sendable, Hashable {
 
   /// The name of a transaction: whose it is, under which lease, for what.
   func transaction(_ generation: UInt64, _ purpose: String) -> String {
-    "NEBULA_\(hash.uppercased())_\(generation)_\(purpose)"
+    "NEBULA_\(owner)_\(generation)_\(purpose)"
   }
   func transaction(_ generation: UInt64, _ epoch: EpochID) -> String {
     transaction(generation, "\(epoch.generation)_\(epoch.sequence)")
@@ -67,7 +72,7 @@ struct Fence: Sendable, Hashable {
   /// True when a transaction belongs to this pipeline, and to a lease that `generation` supersedes or is.
   func mayEnd(transaction name: String, as generation: UInt64) -> Bool {
     let parts = name.uppercased().split(separator: "_")
-    guard parts.count >= 3, parts[0] == "NEBULA", parts[1] == hash.uppercased(), let other = UInt64(parts[2]) else {
+    guard parts.count >= 3, parts[0] == "NEBULA", parts[1] == owner, let other = UInt64(parts[2]) else {
       return false
     }
     return other <= generation
@@ -85,6 +90,15 @@ struct Fence: Sendable, Hashable {
         + "data, or another process uses a copy of it.",
       remedy: "Stop the other process, or bring the newest state back. If it is lost: nebula-swift state reset.",
       at: .init(path: table.sql))
+  }
+
+  /// An UPDATE of the fence must have changed its one row.
+  func checkOneRow(_ changed: UInt64?) throws(NebulaError) {
+    guard changed != 1 else { return }
+    throw NebulaError(
+      .badAnswer,
+      "The fence \(table.sql) has \(changed.map(String.init) ?? "an unknown number of") rows instead of one.",
+      remedy: "Remove the rows that do not belong there.", at: .init(path: table.sql))
   }
 
   /// A newer writer has taken over while we ran.

@@ -118,8 +118,8 @@ final class FileWriter: @unchecked Sendable {
     compressors.giveBack(compressor)
     self.compressor = nil
     try drain()
-    let (body, sha256) = try await staged.finish()
-    return (StagedBody(body: body, sha256: sha256), body.count)
+    let body = try await staged.finish()
+    return (body, body.body.count)
   }
 
   /// Gives memory and disk back.

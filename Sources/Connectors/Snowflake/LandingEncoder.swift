@@ -8,8 +8,7 @@ final class LandingEncoder: RowEncoder {
   private let copiedRow = CopiedRowID()
   private let limit: Int
   private let scratch = OutputBuffer(capacity: 512)
-  /// `{"op":"insert","ns":"shop.orders"` of each pair that was met in this batch.
-  private var heads: [UInt64: [UInt8]] = [:]
+  private let starts = RowStarts()
   /// The batch's namespaces as text.
   private var namespaces: [[UInt8]] = []
 
@@ -19,7 +18,7 @@ final class LandingEncoder: RowEncoder {
   }
 
   func start(_ batch: RecordBatch) throws(NebulaError) {
-    heads.removeAll(keepingCapacity: true)
+    starts.removeAll()
     namespaces = batch.namespaces.map { Array($0.description.utf8) }
     guard batch.format != .csv else {
       throw NebulaError(
@@ -33,7 +32,8 @@ final class LandingEncoder: RowEncoder {
       if let changes = batch.changes {
         try change(index, changes, batch, bytes)
       } else {
-        rows.append(head(nil, batch.namespaces[0], key: 0))
+        rows.append("{\"ns\":")
+        JSONText.appendString(batch.namespaces[0].description, to: rows)
         try value(",\"document\":", batch.records[index].slice(of: bytes), batch.format)
       }
     } catch {
@@ -51,18 +51,11 @@ final class LandingEncoder: RowEncoder {
   private func change(
     _ index: Int, _ changes: ChangeColumns, _ batch: RecordBatch, _ bytes: UnsafeRawBufferPointer
   ) throws(NebulaError) {
-    let operation = changes.operations[index]
-    let pair = UInt64(operation.rawValue) << 32 | UInt64(changes.namespaces[index])
-    if let known = heads[pair] {
-      rows.append(known)
-    } else {
-      rows.append(head(changes.name(of: operation), batch.namespace(of: index), key: pair))
-    }
-    time(changes.eventTimes[index])
+    starts.append(index, changes, batch, to: rows)
     sequence(changes.sequences[index])
     let key = changes.keys[index].slice(of: bytes)
     let token = changes.tokens[index].slice(of: bytes)
-    if operation == .snapshot {
+    if changes.operations[index] == .snapshot {
       try copiedID(token, namespaces[Int(changes.namespaces[index])], key, batch.format)
     } else if !token.isEmpty {
       rows.append(",\"id\":")
@@ -74,45 +67,12 @@ final class LandingEncoder: RowEncoder {
     try value(",\"update\":", changes.updates[index].slice(of: bytes), batch.format)
   }
 
-  private func head(_ operation: String?, _ namespace: Namespace, key: UInt64) -> [UInt8] {
-    let output = OutputBuffer(capacity: 128)
-    output.append("{")
-    if let operation {
-      output.append("\"op\":")
-      JSONText.appendString(operation, to: output)
-      output.append(",")
-    }
-    output.append("\"ns\":")
-    JSONText.appendString(namespace.description, to: output)
-    let bytes = output.array
-    heads[key] = bytes
-    return bytes
-  }
-
-  /// Without a zone, since EVENT_TIME has none: it is UTC.
-  private func time(_ milliseconds: Int64) {
-    guard milliseconds != .min else { return }
-    rows.append(",\"time\":\"")
-    rows.append(iso8601: milliseconds)
-    rows.truncate(to: rows.count - 1)
-    rows.append("\"")
-  }
-
   /// 24 hex digits: cluster time, then index. As text it sorts as itself.
   private func sequence(_ sequence: ChangeSequence) {
     rows.append(",\"seq\":\"")
-    rows.withSpare(minimum: 24) { room in
-      for digit in 0..<16 {
-        room[digit] = hex(UInt8(truncatingIfNeeded: sequence.clusterTime >> UInt64(60 - 4 * digit)))
-      }
-      for digit in 0..<8 { room[16 + digit] = hex(UInt8(truncatingIfNeeded: sequence.index >> UInt32(28 - 4 * digit))) }
-      return 24
-    }
+    withUnsafeBytes(of: sequence.clusterTime.bigEndian) { rows.append(hex: $0) }
+    withUnsafeBytes(of: sequence.index.bigEndian) { rows.append(hex: $0) }
     rows.append("\"")
-  }
-  @inline(__always) private func hex(_ number: UInt8) -> UInt8 {
-    let digit = number & 15
-    return digit < 10 ? 48 &+ digit : 87 &+ digit
   }
 
   private func copiedID(

@@ -4,29 +4,33 @@ internal import NebulaFormats
 /// Writes plain records (CSV rows, flat JSON objects) as rows of CSV or lines of JSON, a column a field.
 ///
 /// In CSV an empty field is NULL and `""` an empty text. A column for text takes a JSON string as it reads and anything
-/// else as its JSON text; a VARIANT column takes JSON text always, so that each value keeps its type.
+/// else as its JSON text; a VARIANT column takes JSON text always, so that each value keeps its type. A value that the
+/// column's type can't take is a rejected record.
 final class RecordEncoder: RowEncoder {
   let rows = OutputBuffer(capacity: 320 << 10)
-  private let columns: [LoadColumn]
+  private let columns: FieldColumns
+  private let isSemiStructured: [Bool]
+  private var count: Int { isSemiStructured.count }
   private let target: FileFormat
   private let limit: Int
-  private let slotsByName: [String: Int]
-  /// The field that was met for a column; nil until one is.
-  private var fields: [String?]
-  private var slotsByField: [String: Int] = [:]
-  private var names: [[UInt8]]
+  private var csv: FlatJSONToCSV
   private let jsonNames: [[UInt8]]
   private var members: [JSONObjectReader.Member?]
   private let scratch = OutputBuffer(capacity: 1024)
   private let output = CSVDialect()
 
   init(_ columns: [LoadColumn], as target: FileFormat, limit: Int) {
-    self.columns = columns
+    let rules = FieldColumns(columns)
+    self.columns = rules
+    isSemiStructured = columns.map(\.isSemiStructured)
     self.target = target
     self.limit = limit
-    slotsByName = Dictionary(columns.enumerated().map { ($1.name.name, $0) }, uniquingKeysWith: { first, _ in first })
-    names = columns.map { Array($0.field.utf8) }
-    fields = columns.map { $0.field.isEmpty ? nil : $0.field }
+    csv = FlatJSONToCSV(
+      columns.enumerated().map { slot, column in
+        FlatJSONToCSV.Column(
+          column.field.isEmpty ? nil : column.field, keepsJSON: column.isSemiStructured,
+          isChecked: rules.checks[slot] != .anything)
+      }, dialect: output)
     jsonNames = columns.map {
       let name = OutputBuffer(capacity: 64)
       JSONText.appendString($0.name.name, to: name)
@@ -51,7 +55,7 @@ final class RecordEncoder: RowEncoder {
       if batch.format == .csv, let schema = batch.schema {
         try csvRecord(record, CSVDialect(schema))
       } else {
-        try jsonRecord(record)
+        try target == .json ? jsonLine(record) : csv.append(validated: record, to: rows, rules: columns)
       }
     } catch {
       rows.truncate(to: start)
@@ -67,17 +71,17 @@ final class RecordEncoder: RowEncoder {
   // MARK: from CSV
 
   private func csvRecord(_ row: UnsafeRawBufferPointer, _ dialect: CSVDialect) throws(NebulaError) {
-    guard UTF8Text.isValid(row) else { throw Self.unreadable("The row is not UTF-8") }
+    guard UTF8Text.isValid(row) else { throw RowEncoding.unreadable("The row is not UTF-8") }
     var fields = CSVFields(row, dialect: dialect)
     var slot = 0
     if target == .json { rows.append("{") }
     while let field = fields.next() {
-      guard slot < columns.count else { throw Self.unreadable("The row has more than \(columns.count) fields") }
+      guard slot < count else { throw RowEncoding.unreadable("The row has more than \(count) fields") }
       try csvField(field, row, dialect, slot)
       slot += 1
     }
     if let problem = fields.problem { throw problem.error() }
-    guard slot == columns.count else { throw Self.unreadable("The row has \(slot) fields instead of \(columns.count)") }
+    guard slot == count else { throw RowEncoding.unreadable("The row has \(slot) fields instead of \(count)") }
     target == .json ? rows.append("}\n") : rows.append("\n")
   }
 
@@ -98,13 +102,16 @@ final class RecordEncoder: RowEncoder {
 
   /// A field's content, which is not null.
   private func text(_ content: UnsafeRawBufferPointer, _ slot: Int) throws(NebulaError) {
-    if columns[slot].isSemiStructured {
+    if isSemiStructured[slot] {
       if let problem = JSONText.validate(content) {
-        throw Self.unreadable(
-          "The column \(shortened(columns[slot].name.name)) is declared as JSON or number: \(problem.reason)")
+        throw RowEncoding.unreadable(
+          "The column \(shortened(columns.columns[slot].name.name)) is declared as JSON or number: \(problem.reason)")
       }
       target == .json ? rows.append(oneLine: content) : CSVText.appendField(content, dialect: output, to: rows)
-    } else if target == .json {
+      return
+    }
+    try columns.check(content, for: slot)
+    if target == .json {
       JSONText.appendString(content, to: rows)
     } else {
       CSVText.appendField(content, dialect: output, to: rows, alwaysQuote: content.isEmpty)
@@ -118,82 +125,41 @@ final class RecordEncoder: RowEncoder {
 
   // MARK: from JSON
 
-  private func jsonRecord(_ object: UnsafeRawBufferPointer) throws(NebulaError) {
-    guard var reader = JSONObjectReader(object) else { throw Self.unreadable("The record is no JSON object") }
-    for slot in members.indices { members[slot] = nil }
-    var guess = 0
-    while let member = reader.next() {
-      let slot = try self.slot(of: member, object, guess)
-      members[slot] = member
-      guess = slot + 1
-    }
-    if target == .json { return jsonLine(object) }
-    for slot in members.indices {
-      if slot > 0 { rows.append(",") }
-      if let member = members[slot] { field(member, object, slot) }
-    }
-    rows.append("\n")
-  }
-
   /// Members under their columns' names; those that are null are left out, so that they become NULL.
-  private func jsonLine(_ object: UnsafeRawBufferPointer) {
+  private func jsonLine(_ object: UnsafeRawBufferPointer) throws(NebulaError) {
+    try place(object)
     rows.append("{")
-    var first = true
+    var isFirst = true
     for slot in members.indices {
       guard let member = members[slot], member.kind != .null else { continue }
-      if !first { rows.append(",") }
-      first = false
+      if columns.checks[slot] != .anything { try check(member, object, slot) }
+      if !isFirst { rows.append(",") }
+      isFirst = false
       rows.append(jsonNames[slot])
       rows.append(oneLine: UnsafeRawBufferPointer(rebasing: object[member.value]))
     }
     rows.append("}\n")
   }
 
-  /// Members mostly come in the order of the columns: the one behind the last is tried first.
-  private func slot(
-    of member: JSONObjectReader.Member, _ object: UnsafeRawBufferPointer, _ guess: Int
-  ) throws(NebulaError) -> Int {
-    let key = UnsafeRawBufferPointer(rebasing: object[member.key])
-    if !member.keyIsEscaped, guess < names.count, names[guess].elementsEqual(key) { return guess }
-    let name = member.keyIsEscaped ? JSONObjectReader.unescape(key) : String(decoding: key, as: UTF8.self)
-    if let slot = slotsByField[name] { return slot }
-    guard let slot = slotsByName[Identifier(folding: name).name] else { throw Self.unknown(name) }
-    if let other = fields[slot], other != name {
-      throw NebulaError(
-        .columnsCollide,
-        "The fields \(shortened(other)) and \(shortened(name)) both become \(columns[slot].name.quoted).",
-        remedy: "Rename one of them at the source.")
+  /// Notes for each column which member goes there.
+  private func place(_ object: UnsafeRawBufferPointer) throws(NebulaError) {
+    guard var reader = JSONObjectReader(object) else { throw RowEncoding.unreadable("The record is no JSON object") }
+    for slot in members.indices { members[slot] = nil }
+    while let member = reader.next() {
+      let key = UnsafeRawBufferPointer(rebasing: object[member.key])
+      let name = member.keyIsEscaped ? JSONObjectReader.unescape(key) : String(decoding: key, as: UTF8.self)
+      if let slot = try columns.column(of: name) { members[slot] = member }
     }
-    fields[slot] = name
-    names[slot] = Array(name.utf8)
-    slotsByField[name] = slot
-    return slot
   }
 
-  private func field(_ member: JSONObjectReader.Member, _ object: UnsafeRawBufferPointer, _ slot: Int) {
+  private func check(
+    _ member: JSONObjectReader.Member, _ object: UnsafeRawBufferPointer, _ slot: Int
+  ) throws(NebulaError) {
     let value = UnsafeRawBufferPointer(rebasing: object[member.value])
-    guard member.kind != .null else { return }
-    guard member.kind == .string, !columns[slot].isSemiStructured else {
-      return CSVText.appendField(value, dialect: output, to: rows)
-    }
+    guard member.kind == .string else { return try columns.check(value, for: slot) }
     let inside = UnsafeRawBufferPointer(rebasing: value.dropFirst().dropLast())
-    guard inside.contains(UInt8(ascii: "\\")) else {
-      return CSVText.appendField(inside, dialect: output, to: rows, alwaysQuote: inside.isEmpty)
-    }
     scratch.removeAll(keepingCapacity: true)
     JSONObjectReader.unescape(inside, into: scratch)
-    scratch.withBytes { CSVText.appendField($0, dialect: output, to: rows, alwaysQuote: $0.isEmpty) }
-  }
-
-  private static func unreadable(_ problem: String) -> NebulaError {
-    NebulaError(.unreadableRecord, "\(problem).", remedy: "Correct the record at its origin.", disposition: .reject)
-  }
-
-  private static func unknown(_ name: String) -> NebulaError {
-    NebulaError(
-      .unknownColumn, "A record has the field \(shortened(name)), for which the table has no column.",
-      remedy:
-        "Add it: ALTER TABLE … ADD COLUMN \(Identifier(folding: name).quoted) VARIANT; then run again. Nothing is "
-        + "lost. (schema_evolution will do this.)")
+    try scratch.withBytes { (text) throws(NebulaError) in try columns.check(text, for: slot) }
   }
 }

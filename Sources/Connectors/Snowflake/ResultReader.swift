@@ -22,9 +22,23 @@ struct ResultReader: Sendable {
     }
     var rows = try first.map(Self.row)
     for chunk in data["chunks"]?.array ?? [] {
-      rows += try await self.chunk(chunk, of: data)
+      let more = try await self.chunk(chunk, of: data)
+      try Self.check(more.count, against: chunk["rowCount"], "A chunk of a result", queryID)
+      rows += more
     }
+    try Self.check(rows.count, against: data["returned"], "A result", queryID)
     return QueryResult(columns: columns, rows: rows, queryID: queryID)
+  }
+
+  /// Fewer rows than were announced must not pass for all.
+  private static func check(
+    _ count: Int, against announced: JSONValue?, _ what: String, _ queryID: String
+  ) throws(NebulaError) {
+    guard let announced = announced?.integer, announced != Int64(count) else { return }
+    throw NebulaError(
+      .badAnswer, "\(what) has \(count) rows, of which \(announced) were announced.",
+      remedy: "It is asked for again; report it if it stays so.", native: "query \(queryID)",
+      disposition: .retry(after: nil))
   }
 
   private static func row(_ value: JSONValue) throws(NebulaError) -> [String?] {

@@ -30,6 +30,11 @@ enum RowEncoding {
       remedy: "Raise max_row_bytes (up to 128MiB) if the account loads such rows.", disposition: .reject)
   }
 
+  /// A record whose bytes are at fault.
+  static func unreadable(_ problem: String) -> NebulaError {
+    NebulaError(.unreadableRecord, "\(problem).", remedy: "Correct the record at its origin.", disposition: .reject)
+  }
+
   /// The record with its error and place, for the dead letters.
   static func rejected(_ error: NebulaError, _ index: Int, of batch: RecordBatch) -> RejectedRecord {
     var error = error

@@ -8,7 +8,8 @@ actor Session {
   private let log: Logger
   private var machine = SessionMachine()
   private var sequence: Int64 = 0
-  private var renewal: Task<SessionTokens?, any Error>?
+  private var renewal: SharedRequest<SessionTokens?>?
+  private var abandoned: Task<Void, Never>?
 
   init(wire: WireClient, login: Login, log: Logger) {
     self.wire = wire
@@ -18,8 +19,10 @@ actor Session {
 
   /// True when it must not be used again.
   var isLost: Bool { machine.isLost }
-  /// Between BEGIN and the end of the transaction.
-  var isInTransaction: Bool { machine.isInTransaction }
+  /// Whoever used it next would share a transaction, or a statement that comes late, with whoever used it before.
+  var mayNotBeUsedAgain: Bool { machine.isInTransaction || hasUnanswered }
+  /// A statement had no answer: it may still be carried out, also in a transaction that this session would begin later.
+  private var hasUnanswered = false
   /// How long the master token lives, in seconds; nil while not logged in.
   var masterValidity: Int64? { machine.tokens?.masterValidity }
 
@@ -31,8 +34,10 @@ actor Session {
     case refused(ServerError)
   }
 
-  /// Runs a statement. Its id stays the same in each attempt, so the server carries it out once.
+  /// Runs a statement. Its id stays the same in each attempt, so the server carries it out once. One that stays without
+  /// an answer is given up at the server, and the session must not be used for another transaction.
   func run(_ sql: String, accept: String = "application/snowflake") async throws -> Outcome {
+    try Task.checkCancellation()
     let requestID = try newUUID()
     sequence += 1
     var request = WireClient.Request(path: "/queries/v1/query-request", query: [("requestId", requestID)])
@@ -49,7 +54,8 @@ actor Session {
       guard envelope.isSuccess else { return .refused(envelope.serverError) }
       return .done(envelope)
     } catch {
-      if Task.isCancelled || error is CancellationError { abandon(requestID, sql) }
+      hasUnanswered = true
+      abandon(requestID, sql)
       throw error
     }
   }
@@ -98,6 +104,7 @@ actor Session {
   /// Rolls back as well as it can; a session that can't say that it did is closed, which rolls back too.
   func rollBack() async {
     guard machine.isInTransaction, !machine.isLost else { return }
+    await abandoned?.value
     do {
       try await succeed("ROLLBACK", trying: "ROLLBACK")
       machine.ended()
@@ -114,8 +121,10 @@ actor Session {
     guard let tokens = machine.tokens else { return machine.lose() }
     machine.lose()
     let wire = wire
-    // In a task of its own: a cancelled one could not send it.
+    let abandoned = abandoned
+    // In a task of its own: a cancelled one could not send it. A statement is given up before its session ends.
     await Task {
+      await abandoned?.value
       var request = WireClient.Request(path: "/session", query: [("delete", "true")])
       request.timeout = .seconds(2)
       var once = wire
@@ -212,14 +221,17 @@ actor Session {
   private func single(_ body: @escaping @Sendable (isolated Session) async throws -> SessionTokens?) async throws
     -> SessionTokens
   {
-    if renewal == nil {
-      renewal = Task {
-        defer { renewal = nil }
-        return try await body(self)
-      }
-    }
-    if let tokens = try await renewal?.value ?? machine.tokens { return tokens }
+    if let tokens = try await underway(body).answer() ?? machine.tokens { return tokens }
     return try await currentTokens()
+  }
+
+  private func underway(_ body: @escaping @Sendable (isolated Session) async throws -> SessionTokens?)
+    -> SharedRequest<SessionTokens?>
+  {
+    if let renewal, renewal.isUnderway { return renewal }
+    let request = SharedRequest { try await body(self) }
+    renewal = request
+    return request
   }
 
   // MARK: long answers
@@ -245,11 +257,13 @@ actor Session {
   private func abandon(_ requestID: String, _ sql: String) {
     guard let tokens = machine.tokens else { return }
     let wire = wire
-    Task {
-      var request = WireClient.Request(path: "/queries/v1/abort-request", query: [("requestId", try newUUID())])
+    abandoned = Task {
+      guard let id = try? newUUID() else { return }
+      var request = WireClient.Request(path: "/queries/v1/abort-request", query: [("requestId", id)])
       request.body = ["sqlText": .string(sql), "requestId": .string(requestID)]
       request.accept = "application/json"
-      request.timeout = .seconds(5)
+      // Short: a server that does not answer either must not hold up a shutdown, and ends the statement by itself later.
+      request.timeout = .seconds(2)
       var once = wire
       once.policy = .never
       let last = request

@@ -9,6 +9,8 @@ actor SessionPool {
   private var idle: [Session] = []
   private var lent = 0
   private var waiters: [CheckedContinuation<Void, Never>] = []
+  /// How many wait for a session.
+  var waiting: Int { waiters.count }
   private var isClosed = false
   private var heart: Task<Void, Never>?
 
@@ -19,7 +21,8 @@ actor SessionPool {
     self.make = make
   }
 
-  /// Lends a session for `body`. One that is lost, or still in a transaction, does not come back.
+  /// Lends a session for `body`. One that is lost, still in a transaction, or waits for a statement's answer that never
+  /// came, does not come back.
   nonisolated func with<R: Sendable>(_ body: @Sendable (Session) async throws -> R) async throws -> R {
     let session = try await take()
     do {
@@ -37,7 +40,11 @@ actor SessionPool {
       guard !isClosed else {
         throw NebulaError(.sessionLost, "The connection pool is closed.", remedy: "Nothing: the program is ending.")
       }
-      try Task.checkCancellation()
+      if Task.isCancelled {
+        // The session that woke us is another's now: nobody else would be told of it.
+        wakeNext()
+        throw CancellationError()
+      }
       if let session = idle.popLast() {
         lent += 1
         return session
@@ -52,11 +59,16 @@ actor SessionPool {
   }
 
   private func giveBack(_ session: Session) async {
-    if await session.isInTransaction { await session.close() }
+    if await session.mayNotBeUsedAgain { await session.close() }
     let isLost = await session.isLost
     lent -= 1
     if !isLost, !isClosed { idle.append(session) } else if !isLost { await session.close() }
-    if !waiters.isEmpty { waiters.removeFirst().resume() }
+    wakeNext()
+  }
+
+  private func wakeNext() {
+    guard !waiters.isEmpty, !idle.isEmpty || lent < limit else { return }
+    waiters.removeFirst().resume()
   }
 
   /// Ends all sessions; those that are lent end when they come back.

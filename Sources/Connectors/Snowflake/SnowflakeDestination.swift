@@ -21,6 +21,13 @@ public actor SnowflakeDestination: Destination {
 
   /// Makes a destination; nothing is sent before `open` or `check`.
   public init(_ options: SnowflakeOptions, _ context: ConnectorContext) throws {
+    try self.init(options, context) { _ in }
+  }
+
+  /// The same, with other limits for uploads.
+  init(
+    _ options: SnowflakeOptions, _ context: ConnectorContext, uploads: @Sendable (inout ObjectStoreContext) -> Void
+  ) throws {
     let endpoint = try Endpoint(options)
     let login = try Login(options, endpoint: endpoint, pipeline: context.pipeline)
     let http = HTTPClient(HTTPClientOptions(userAgent: ClientInformation.userAgent, maxConnectionsPerHost: 64))
@@ -39,17 +46,16 @@ public actor SnowflakeDestination: Destination {
     self.context = context
     self.http = http
     self.pool = pool
-    stage = Stage(
-      stageName, pool: pool, context: context,
-      stores: ObjectStoreContext(
-        client: http, clock: context.clock, random: context.random,
-        retry: RetryPolicy().lasting(atMost: context.retryFor)))
+    var stores = ObjectStoreContext(
+      client: http, clock: context.clock, random: context.random,
+      retry: RetryPolicy().lasting(atMost: context.retryFor))
+    uploads(&stores)
+    stage = Stage(stageName, pool: pool, context: context, stores: stores)
     spool = Spool(folder: context.paths.spool, limit: context.paths.maxSpoolBytes)
     registry = try TableRegistry(options, pool: pool, database: database, schema: schema)
     ledger = Ledger(database: database, schema: control)
     fence = Fence(
-      pipeline: context.pipeline, hash: String(Crypto.hex(Crypto.sha256(context.pipeline)).prefix(16)),
-      writer: Crypto.hex(try Crypto.randomBytes(16)), database: database, schema: control)
+      pipeline: context.pipeline, writer: Crypto.hex(try Crypto.randomBytes(16)), database: database, schema: control)
     slots = Slots(options.parallelUploads)
     let prefix = options.stagePrefix.split(separator: "/").joined(separator: "/")
     folder = (prefix.isEmpty ? "" : prefix + "/") + pathName(context.pipeline)

@@ -58,7 +58,7 @@ let snowflakeErrors: [ErrorSpecification] = [
     remedy: "End the transaction in the message, or wait."),
   .init(
     .copyRejected, "The load found a row that it can't take; nothing was loaded.",
-    remedy: "Correct the row at its origin or the table's column, then run again."),
+    remedy: "Widen the column, or correct the row and remove its files, as the message says; then run again."),
   .init(
     .copyIncomplete, "The load did not take each file whole; nothing was loaded.",
     remedy: "See the message; the files are still in the stage."),
@@ -84,7 +84,7 @@ let snowflakeErrors: [ErrorSpecification] = [
     .rowTooLarge, "A row is larger than max_row_bytes.",
     remedy: "Raise max_row_bytes if the account allows it; the record is in the dead letters."),
   .init(
-    .unreadableRecord, "A record's bytes are not what they should be.",
+    .unreadableRecord, "A record's bytes are not what they should be, or its column can't take a value.",
     remedy: "Correct it at its origin; it is in the dead letters."),
   .init(
     .spoolFailed, "A staged file can't be kept on disk before its upload.",

@@ -79,7 +79,8 @@ public struct SnowflakeOptions: ConnectorOptions {
     Field(
       "table", \.table, required: true, environment: ["SNOWFLAKE_TABLE"], identity: true,
       example: "{database}_{collection}",
-      "The table, created when missing: a plain name takes every namespace, {database} and {collection} are filled in."),
+      "The table, created when missing: a plain name takes every namespace, {database} and {collection} are filled in. "
+        + "Then the table's comment keeps the namespace, and another that folds to the same table is refused."),
     Field(
       "control_schema", \.controlSchema, environment: ["SNOWFLAKE_CONTROL_SCHEMA"], identity: true, example: "NEBULA",
       "The schema of the fence and ledger tables; schema when not set."),
@@ -125,10 +126,14 @@ public struct SnowflakeOptions: ConnectorOptions {
     Field("files_per_copy", \.filesPerCopy, range: 1...1000, "Files that one COPY names."),
     Field(
       "file_format", \.fileFormat, example: "JSON",
-      "Format of the staged files; JSON for documents (always) and CSV for plain records when not set."),
+      "Format of the staged files; JSON for documents (CSV is refused) and CSV for plain records when not set. A single "
+        + "column is always staged as JSON, since COPY refuses the blank line that CSV has for its NULL."),
     Field("compression_type", \.compressionType, "GZIP, ZSTD or NONE; ZSTD for JSON and GZIP for CSV when not set."),
     Field("compression_level", \.compressionLevel, "GZIP 0 to 9, ZSTD 1 to 19; 1 when not set."),
-    Field("json", \.json, "How BSON documents are written: plain, or MongoDB's relaxed or canonical Extended JSON."),
+    Field(
+      "json", \.json,
+      "How BSON documents are written: plain, or MongoDB's relaxed or canonical Extended JSON. Of two members with one "
+        + "name the last is loaded."),
     Field("stage_name", \.stageName, "The internal stage, created when missing."),
     Field("stage_prefix", \.stagePrefix, "The folder in the stage under which files are put; may be empty."),
     Field(

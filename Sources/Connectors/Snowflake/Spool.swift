@@ -34,17 +34,27 @@ actor Spool {
     guard exceedingLimit || used + bytes.count <= limit else { return nil }
     let path = "\(folder)/\(name)\(Self.suffix)"
     var file = try files[path] ?? create(path)
-    var done = 0
-    while done < bytes.count {
-      let count = bytes.withUnsafeBytes { write(file.descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw failure("written", path, errno) }
-      done += count
+    do { try write(bytes, to: file.descriptor, path) } catch {
+      // Whoever has never been given the path can't remove the file.
+      if file.bytes == 0 { remove(path) }
+      throw error
     }
     file.bytes += bytes.count
     used += bytes.count
     files[path] = file
     return path
+  }
+
+  private func write(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done)
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw failure("written", path, errno) }
+      done += count
+    }
   }
 
   /// No more bytes come.

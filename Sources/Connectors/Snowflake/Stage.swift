@@ -9,7 +9,7 @@ actor Stage {
   private let context: ConnectorContext
   private let stores: ObjectStoreContext
   private var tickets: [String: (ticket: StageTicket, at: Duration)] = [:]
-  private var requests: [String: Task<StageTicket, any Error>] = [:]
+  private var requests: [String: SharedRequest<StageTicket>] = [:]
   /// Credentials live an hour or more; they are renewed well before, and whenever a store refuses them.
   private static let ticketLife = Duration.seconds(1200)
 
@@ -79,9 +79,10 @@ actor Stage {
 
   // MARK: uploads
 
-  /// The encryption of a new file; nil where the stage encrypts by itself.
-  func encryption(folder: String, file: String, _ compression: Compression) async throws -> FileEncryption? {
-    try await ticket(folder, file: file, compression, replacing: nil).masterKey.map { try FileEncryption($0) }
+  /// What a new file needs in this stage.
+  func preparation(folder: String, file: String, _ compression: Compression) async throws -> FilePreparation {
+    let ticket = try await ticket(folder, file: file, compression) { _ in false }
+    return FilePreparation(encryption: try ticket.masterKey.map { try FileEncryption($0) }, needsMD5: ticket.wantsMD5)
   }
 
   /// Uploads a file, and proves that it lies there whole.
@@ -91,9 +92,11 @@ actor Stage {
     var refused: StageTicket?
     var last: NebulaError?
     for attempt in 0..<6 {
-      let ticket = try await ticket(folder, file: file, compression, replacing: refused)
+      let ticket = try await ticket(folder, file: file, compression) { [refused] in $0.isSame(as: refused) }
       let object = ObjectUpload(staged, name: file, ticket: ticket, encryption: encryption, codec: compression)
-      let store = ticket.store(stores)
+      let store = ticket.store(stores) { isRefused in
+        try await self.ticket(folder, file: file, compression, refusing: isRefused)
+      }
       do {
         _ = try await store.put(object)
         if !ticket.isPerFile { try await verify(object, store, ticket) }
@@ -149,27 +152,25 @@ actor Stage {
 
   // MARK: tickets
 
-  /// The folder's ticket; a new one when there is none, it is old, or it is the one that was refused.
+  /// The folder's ticket; a new one when there is none, it is old, or it is one that was refused.
   private func ticket(
-    _ folder: String, file: String, _ compression: Compression, replacing refused: StageTicket?
+    _ folder: String, file: String, _ compression: Compression, refusing isRefused: @Sendable (StageTicket) -> Bool
   ) async throws -> StageTicket {
     let now = context.clock.monotonic()
-    if let known = tickets[folder], now - known.at < Self.ticketLife, !isSame(known.ticket, refused) {
+    if let known = tickets[folder], now - known.at < Self.ticketLife, !isRefused(known.ticket) {
       if !known.ticket.isPerFile { return known.ticket }
       return try await ask(folder, file, compression)
     }
-    if let request = requests[folder] { return try await request.value }
-    let request = Task { try await ask(folder, file, compression) }
+    if let request = requests[folder], request.isUnderway {
+      // An address for one file is that of whoever asked first.
+      let ticket = try await request.answer()
+      return ticket.isPerFile ? try await ask(folder, file, compression) : ticket
+    }
+    let request = SharedRequest { try await self.ask(folder, file, compression) }
     requests[folder] = request
-    defer { requests[folder] = nil }
-    let ticket = try await request.value
+    let ticket = try await request.answer()
     tickets[folder] = (ticket, context.clock.monotonic())
-    return ticket.isPerFile ? try await ask(folder, file, compression) : ticket
-  }
-
-  private func isSame(_ known: StageTicket, _ refused: StageTicket?) -> Bool {
-    guard let refused else { return false }
-    return known.credentials == refused.credentials && known.presignedURL == refused.presignedURL
+    return ticket
   }
 
   private nonisolated func ask(_ folder: String, _ file: String, _ compression: Compression) async throws -> StageTicket

@@ -13,6 +13,8 @@ struct StageTicket: Sendable {
     var digestName: String { self == .azure ? "sfcdigest" : "sfc-digest" }
   }
   let type: LocationType
+  /// Azure does not know the MD5 of a blob that came in blocks unless it is told.
+  var wantsMD5: Bool { type == .azure }
   /// Bucket or container; for local stages the folder.
   let bucket: String
   /// Before the file's name: empty, or ends with '/'.
@@ -65,6 +67,11 @@ struct StageTicket: Sendable {
 
   /// True when each file needs a PUT of its own.
   var isPerFile: Bool { type == .gcs && (credentials["GCS_ACCESS_TOKEN"]?.string ?? "").isEmpty }
+
+  func isSame(as other: StageTicket?) -> Bool {
+    guard let other else { return false }
+    return credentials == other.credentials && presignedURL == other.presignedURL
+  }
 
   func credential(_ name: String) -> String { credentials[name]?.string ?? "" }
 }

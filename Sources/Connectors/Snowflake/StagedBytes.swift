@@ -6,6 +6,9 @@ internal import NebulaHTTP
 /// and the budget allows it, else in the spool. One owner at a time.
 final class StagedBytes {
   private let digest = Crypto.SHA256()
+  private let md5: Crypto.MD5?
+  /// So many bytes of `memory` are in `md5`.
+  private var summed = 0
   private let cipher: Crypto.AESCBC?
   private let budget: MemoryBudget
   private let spool: Spool
@@ -15,15 +18,16 @@ final class StagedBytes {
   private var path: String?
   private var spooled = 0
 
-  /// Files up to this size stay in memory.
-  static let memoryLimit = 8 << 20
+  /// Files up to this size stay in memory: a micro-batch of usual records, so that no disk is needed for it.
+  static let memoryLimit = 16 << 20
   private static let step = 1 << 20
 
-  init(name: String, encryption: FileEncryption?, budget: MemoryBudget, spool: Spool) throws(NebulaError) {
+  init(name: String, preparation: FilePreparation, budget: MemoryBudget, spool: Spool) throws(NebulaError) {
     self.name = name
     self.budget = budget
     self.spool = spool
-    cipher = try encryption.map { (file) throws(NebulaError) in
+    md5 = preparation.needsMD5 ? Crypto.MD5() : nil
+    cipher = try preparation.encryption.map { (file) throws(NebulaError) in
       try Crypto.AESCBC.encryptor(key: file.fileKey, iv: file.iv)
     }
   }
@@ -38,6 +42,14 @@ final class StagedBytes {
       digest.update(bytes)
       if let cipher { try cipher.update(bytes, into: &memory) } else { memory.append(contentsOf: bytes) }
     }
+    sum()
+  }
+
+  /// Adds to the MD5 what has come to `memory`.
+  private func sum() {
+    guard let md5 else { return }
+    memory.withUnsafeBytes { md5.update(UnsafeRawBufferPointer(rebasing: $0[summed...])) }
+    summed = memory.count
   }
 
   /// Finds room for what was added: budget, or spool. False when there is neither: the file has to go now.
@@ -56,15 +68,20 @@ final class StagedBytes {
     self.path = path
     spooled += memory.count
     memory = []
+    summed = 0
     reservations = []
     return true
   }
 
   /// What is uploaded, and the digest of what was compressed.
-  func finish() async throws -> (body: HTTPBody, sha256: [UInt8]) {
+  func finish() async throws -> StagedBody {
     if let cipher { try cipher.finish(into: &memory) }
-    let sha256 = digest.finish()
-    guard path != nil else { return (.bytes(memory), sha256) }
+    sum()
+    return StagedBody(body: try await body(), sha256: digest.finish(), md5: md5?.finish())
+  }
+
+  private func body() async throws -> HTTPBody {
+    guard path != nil else { return .bytes(memory) }
     if !memory.isEmpty {
       // A part in memory and a part on disk can't be sent as one; this last piece may exceed the bound.
       _ = try await spool.append(memory, to: name, exceedingLimit: true)
@@ -73,7 +90,7 @@ final class StagedBytes {
     }
     let path = path ?? ""
     try await spool.finish(path)
-    return (.file(path: path, offset: 0, length: spooled), sha256)
+    return .file(path: path, offset: 0, length: spooled)
   }
 
   /// Gives memory and disk back.

@@ -49,16 +49,26 @@ actor TableRegistry {
   }
 
   private func layout(_ table: TableName, _ batch: RecordBatch) async throws -> TableLayout {
-    if batch.changes != nil || batch.format == .bson { return .documents }
+    if batch.changes != nil || batch.format == .bson { return try documents(table) }
     if batch.format == .csv, let schema = batch.schema { return try await csvLayout(table, schema) }
     if let known = jsonLayouts[table] { return known }
-    let layout = try await plain(try await jsonColumns(table, batch))
+    let layout = plain(try await jsonColumns(table, batch))
     jsonLayouts[table] = layout
     return layout
   }
 
-  private func plain(_ columns: [LoadColumn]) async throws -> TableLayout {
-    options.fileFormat == .json ? .json(columns) : .csv(columns)
+  private func documents(_ table: TableName) throws(NebulaError) -> TableLayout {
+    guard options.fileFormat != .csv else {
+      throw NebulaError(
+        .formatMismatch, "file_format is CSV, but documents came for \(table.sql), which are staged as JSON.",
+        remedy: "Leave file_format out, or set it to JSON.", at: .init(path: "file_format"), exit: .configuration)
+    }
+    return .documents
+  }
+
+  /// A single column is never staged as CSV: its NULL would be a blank line, which COPY refuses.
+  private func plain(_ columns: [LoadColumn]) -> TableLayout {
+    options.fileFormat == .json || columns.count == 1 ? .json(columns) : .csv(columns)
   }
 
   // MARK: columns
@@ -74,7 +84,7 @@ actor TableRegistry {
         columns[index].type = column.type
       }
     }
-    let layout = try await plain(columns)
+    let layout = plain(columns)
     csvLayouts[table, default: [:]][schema] = layout
     return layout
   }
@@ -140,12 +150,18 @@ actor TableRegistry {
       }
     } else {
       let columns = lane.layout.columns.map { "\($0.name.quoted) \($0.type)" }.joined(separator: ", ")
+      let mark = routes.owner(of: lane.table.name).map { " COMMENT = \(literal(TableOwner.comment($0)))" } ?? ""
       _ = try await pool.with { session in
         try await session.succeed(
-          "CREATE TABLE IF NOT EXISTS \(lane.table.sql) (\(columns))", trying: "Creating the table \(lane.table.sql)",
+          "CREATE TABLE IF NOT EXISTS \(lane.table.sql) (\(columns))\(mark)",
+          trying: "Creating the table \(lane.table.sql)",
           grant: Grants.create("TABLE", in: lane.table))
       }
       descriptions[lane.table] = nil
+    }
+    if let namespace = routes.owner(of: lane.table.name) {
+      let owner = TableOwner(table: lane.table, namespace: namespace)
+      try await pool.with { session in try await owner.claim(session) }
     }
     verified.insert(lane)
   }

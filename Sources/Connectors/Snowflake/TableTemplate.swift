@@ -75,13 +75,15 @@ struct TableRoutes: Sendable {
     let table = try template.table(for: namespace)
     let fold = template.keepsCase ? table.name : table.fold
     if template.isTemplate, let owner = owners[fold], owner != namespace {
-      throw NebulaError(
-        .tablesCollide, "The namespaces '\(owner)' and '\(namespace)' both become the table \(table.quoted).",
-        remedy: "Choose a template that keeps them apart, put it in double quotes so that case counts, or run one "
-          + "pipeline for each.", at: .init(path: "table"), exit: .configuration)
+      throw TableOwner.collision(owner.description, namespace, table.quoted)
     }
     owners[fold] = namespace
     known[namespace] = table
     return table
+  }
+
+  /// The namespace whose rows alone may go to the table; nil where the template does not tell namespaces apart.
+  func owner(of table: Identifier) -> Namespace? {
+    template.isTemplate ? owners[template.keepsCase ? table.name : table.fold] : nil
   }
 }

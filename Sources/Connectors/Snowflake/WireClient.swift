@@ -12,7 +12,8 @@ struct WireClient: Sendable {
     var accept = "application/snowflake"
     /// Statements tell the server that they are repeated, so that it gives the first answer again.
     var tellsRetries = false
-    var timeout = Duration.seconds(600)
+    /// Nil: the client's own.
+    var timeout: Duration?
   }
 
   let http: HTTPClient
@@ -20,9 +21,13 @@ struct WireClient: Sendable {
   let clock: Timekeeper
   let random: @Sendable (Range<UInt64>) -> UInt64
   var policy = Self.policy
+  var timeout = Self.timeout
 
-  /// The drivers' own patience.
-  static let policy = RetryPolicy(maxAttempts: 8, maxElapsed: .seconds(180), base: .seconds(1), cap: .seconds(16))
+  /// The server answers "still running" after some 45 seconds; who hears nothing for much longer has lost the connection.
+  static let timeout = Duration.seconds(120)
+  /// The drivers' own attempts. They last longer than two requests that hear nothing: after those the same request, with
+  /// the same id, is sent again.
+  static let policy = RetryPolicy(maxAttempts: 8, maxElapsed: .seconds(300), base: .seconds(1), cap: .seconds(16))
 
   /// Sends the request that `make` gives for each attempt (a login needs a new token each time).
   func send(
@@ -78,11 +83,13 @@ struct WireClient: Sendable {
         return .failed(.ambiguous, Failure(error: error, status: 200))
       }
     }
-    // A refusal of the session may come with 401 and an envelope.
-    if (400..<500).contains(response.status), let envelope = try? Envelope(response), envelope.code != nil {
+    let kind = RetryPolicy.Failure(status: response.status) ?? .permanent
+    // A refusal of the session may come with 401 and an envelope; "slow down" (429) with one is still no answer.
+    if kind == .permanent, (400..<500).contains(response.status), let envelope = try? Envelope(response),
+      envelope.code != nil
+    {
       return .answered(envelope)
     }
-    let kind = RetryPolicy.Failure(status: response.status) ?? .permanent
     return .failed(
       kind,
       Failure(error: unavailable(response, kind), status: response.status, retryAfter: response.retryAfter))
@@ -115,10 +122,11 @@ struct WireClient: Sendable {
       "CLIENT_APP_VERSION": ClientInformation.version,
     ]
     if let authorization { headers["Authorization"] = "Snowflake Token=\"\(authorization)\"" }
+    let timeout = request.timeout ?? timeout
     return HTTPRequest(
       method: request.method, url: endpoint.base + request.path + separator + items, headers: headers,
-      body: request.body.map { .bytes($0.bytes) } ?? .none, timeout: request.timeout, maxResponseBytes: 256 << 20,
-      stallTimeout: request.timeout, acceptsGzip: true)
+      body: request.body.map { .bytes($0.bytes) } ?? .none, timeout: timeout, maxResponseBytes: 256 << 20,
+      stallTimeout: timeout, acceptsGzip: true)
   }
 }
 

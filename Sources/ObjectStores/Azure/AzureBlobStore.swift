@@ -5,9 +5,14 @@ internal import NebulaHTTP
 public final class AzureBlobStore: ConditionalObjectStore {
   private let session: AzureSession
 
-  /// Opens a container; nothing is sent.
-  public init(_ location: AzureBlobLocation, sas: AzureSAS, context: ObjectStoreContext) {
-    session = AzureSession(AzureEndPoints(location), .sas(sas), context, isRenewedOutside: true)
+  /// Opens a container; nothing is sent. `renewal` is asked when the signature has expired, also inside an upload in
+  /// blocks, which then goes on where it was.
+  public init(
+    _ location: AzureBlobLocation, sas: AzureSAS, renewal: CredentialRenewal<AzureSAS>? = nil,
+    context: ObjectStoreContext
+  ) {
+    session = AzureSession(
+      AzureEndPoints(location), .sas(sas), context, isRenewedOutside: true, renewal: renewal)
   }
   init(_ session: AzureSession) { self.session = session }
 

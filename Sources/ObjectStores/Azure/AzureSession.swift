@@ -8,6 +8,7 @@ final class AzureSession: Sendable {
   private let credential: Mutex<AzureCredential>
   /// Whoever opened it makes new credentials when these are refused, for whatever reason.
   private let isRenewedOutside: Bool
+  private let renewal: CredentialRenewal<AzureSAS>?
   let context: ObjectStoreContext
 
   /// The version whose behaviour this client was written for.
@@ -15,12 +16,13 @@ final class AzureSession: Sendable {
 
   init(
     _ endPoints: AzureEndPoints, _ credential: AzureCredential, _ context: ObjectStoreContext,
-    isRenewedOutside: Bool = false
+    isRenewedOutside: Bool = false, renewal: CredentialRenewal<AzureSAS>? = nil
   ) {
     self.endPoints = endPoints
     self.credential = Mutex(credential)
     self.context = context
     self.isRenewedOutside = isRenewedOutside
+    self.renewal = renewal
   }
 
   func replaceCredentials(_ new: AzureCredential) { credential.withLock { $0 = new } }
@@ -34,7 +36,7 @@ final class AzureSession: Sendable {
   /// Sends it, again where that helps; the answer, when it is one that the operation wants to judge itself.
   func send(_ call: AzureCall, accepting accepts: (AzureAnswer) -> Bool) async throws -> AzureAnswer {
     let id = Crypto.hex(try Crypto.randomBytes(16))  // the same for each attempt: the server's log shows them together
-    var (mayBeDone, hasRenewed) = (false, false)
+    var (mayBeDone, hasRenewed, renewals) = (false, false, 0)
     return try await context.retrier.run { _ in
       let credential = credential.withLock { $0 }
       let (request, proof) = try await request(call, id: id, credential)
@@ -52,10 +54,24 @@ final class AzureSession: Sendable {
         return .adjusted
       }
       let failure = failure(call, answer, credential)
+      if failure.error.code == .credentialsExpired, case .sas(let refused) = credential.kind,
+        renewals < CredentialRenewals.most, try await renew(refused)
+      {
+        renewals += 1
+        return .adjusted
+      }
       // a server that fails may fail after the work was done
       if failure.kind == .server || failure.kind == .throttled { mayBeDone = true }
       return .failed(failure.error, failure.kind, retryAfter: answer.response.retryAfter)
     }
+  }
+
+  /// True when there is another than the one that was refused.
+  private func renew(_ refused: AzureSAS) async throws -> Bool {
+    if case .sas(let current) = credential.withLock({ $0.kind }), current != refused { return true }
+    guard let fresh = try await renewal?(refused), fresh != refused else { return false }
+    replaceCredentials(.sas(fresh))
+    return true
   }
 
   private func failure(_ call: AzureCall, _ answer: AzureAnswer, _ credential: AzureCredential) -> AzureFailure {

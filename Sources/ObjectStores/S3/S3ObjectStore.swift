@@ -5,9 +5,13 @@ internal import NebulaHTTP
 public final class S3ObjectStore: ObjectStore {
   let session: S3Session
 
-  /// Opens a bucket; nothing is sent.
-  public init(_ location: S3Location, credentials: S3Credentials, context: ObjectStoreContext) {
-    session = S3Session(location, credentials, context)
+  /// Opens a bucket; nothing is sent. `renewal` is asked when the credentials have expired, also inside an upload in
+  /// parts, which then goes on where it was.
+  public init(
+    _ location: S3Location, credentials: S3Credentials, renewal: CredentialRenewal<S3Credentials>? = nil,
+    context: ObjectStoreContext
+  ) {
+    session = S3Session(location, credentials, renewal, context)
   }
 
   /// Uses other credentials from now on, also for requests that are tried again.

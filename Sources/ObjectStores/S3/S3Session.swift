@@ -11,10 +11,15 @@ final class S3Session: Sendable {
     var skew = 0
   }
   private let state: Mutex<State>
+  private let renewal: CredentialRenewal<S3Credentials>?
   let context: ObjectStoreContext
 
-  init(_ location: S3Location, _ credentials: S3Credentials, _ context: ObjectStoreContext) {
+  init(
+    _ location: S3Location, _ credentials: S3Credentials, _ renewal: CredentialRenewal<S3Credentials>?,
+    _ context: ObjectStoreContext
+  ) {
     state = Mutex(State(credentials: credentials, location: location))
+    self.renewal = renewal
     self.context = context
   }
 
@@ -40,21 +45,35 @@ final class S3Session: Sendable {
   /// Sends it, again where that helps; the answer when its status is one of `accepted`. An answer of 200 that holds an
   /// error is an error.
   func send(_ call: Call, accepting accepted: Set<Int>) async throws -> HTTPResponse {
-    try await context.retrier.run { _ in
-      let response = try await context.client.perform(try request(call))
+    var renewals = 0
+    return try await context.retrier.run { _ in
+      let credentials = state.withLock { $0.credentials }
+      let response = try await context.client.perform(try request(call, credentials))
       let answer = S3Answer(response)
       if accepted.contains(response.status), answer.code.isEmpty || response.status >= 400 { return .done(response) }
       if learn(from: answer) { return .adjusted }
+      var (error, failure) = answer.failure(call.operation, bucket: bucket)
       if call.method == "HEAD", response.status == 400, hasToken {  // it has no body to say so
-        return .failed(answer.refusal(call.operation, bucket: bucket).expired, .permanent, retryAfter: nil)
+        (error, failure) = (answer.refusal(call.operation, bucket: bucket).expired, .permanent)
       }
-      let (error, failure) = answer.failure(call.operation, bucket: bucket)
+      if error.code == .credentialsExpired, renewals < CredentialRenewals.most, try await renew(credentials) {
+        renewals += 1
+        return .adjusted
+      }
       return .failed(error, failure, retryAfter: response.retryAfter)
     }
   }
 
-  private func request(_ call: Call) throws -> HTTPRequest {
-    let (credentials, location, skew) = state.withLock { ($0.credentials, $0.location, $0.skew) }
+  /// True when there are others than those that were refused.
+  private func renew(_ refused: S3Credentials) async throws -> Bool {
+    if state.withLock({ $0.credentials != refused }) { return true }
+    guard let fresh = try await renewal?(refused), fresh != refused else { return false }
+    replaceCredentials(fresh)
+    return true
+  }
+
+  private func request(_ call: Call, _ credentials: S3Credentials) throws -> HTTPRequest {
+    let (location, skew) = state.withLock { ($0.location, $0.skew) }
     let address = try location.address(call.key)
     let signer = SigV4(
       credentials: credentials, region: location.region.isEmpty ? "us-east-1" : location.region,

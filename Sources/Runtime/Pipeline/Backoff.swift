@@ -22,7 +22,8 @@ struct Backoff: Sendable {
   /// Something succeeded: the next failure is a first one.
   mutating func reset() { attempts = 0 }
 
-  /// The decision after `error`; `since` is the first of the failures in a row, and set by the first. What is unknown is tried again like what is known to pass, within the same bound:
+  /// The decision after `error`; `since` is the first of the failures in a row, and set by the first. What is unknown is
+  /// tried again like what is known to pass, within the same bound:
   /// it stops the pipeline in the end, and never drops anything (Invariant 4).
   mutating func after(
     _ error: any Error, since: inout Duration?, now: Duration, random: (Range<UInt64>) -> UInt64

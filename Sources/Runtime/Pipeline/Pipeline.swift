@@ -79,6 +79,8 @@ public actor Pipeline {
   var failingSince: Duration?
   /// When the session had recovered and its source answered.
   var upSince: Duration?
+  /// Dead letters of intents that were sent to the store and may still arrive there: this process keeps them.
+  var lettersInDoubt: [DeadLetterFile] = []
   /// Rejected records of epochs that have an intent and no receipt yet.
   var rejectedUnderway: UInt64 = 0
 

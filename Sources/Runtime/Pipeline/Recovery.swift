@@ -10,9 +10,8 @@ extension Pipeline {
 
   /// Gives every stored intent its receipt or drops it, oldest first; then tells the last receipt once more.
   func recover(_ state: PipelineState, _ lease: Lease) async throws -> Start {
-    try await parts.deadLetters.sweep(
-      keeping: (state.intents.map(\.deadLetters) + [state.last?.intent.deadLetters]).compactMap(\.self),
-      through: lease.generation)
+    let letters = (state.intents + [state.last?.intent].compactMap(\.self)).compactMap(\.deadLetters)
+    try await parts.deadLetters.sweep(keeping: letters + lettersInDoubt, through: lease.generation)
     var start = Start(position: state.last?.position, tail: state.last?.receipt.id, pin: state.pin)
     try await retell(state.last)
     for (index, intent) in state.intents.enumerated() {

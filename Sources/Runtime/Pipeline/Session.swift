@@ -59,7 +59,7 @@ extension Pipeline {
     do {
       if epoch.isBegun { try await parts.destination.abort(epoch.id, epoch.prepared) }
       // An epoch of rejected records alone is settled without asking anyone: if its intent was stored though the answer
-      // was lost, these are its records. If it was not, the next recovery sweeps them away.
+      // was lost, these are its records. If it was not, a later lease's recovery sweeps them away.
       if !epoch.hasIntentSent { try await parts.deadLetters.discard(epoch.id) }
     } catch {
       // Nothing depends on it: no intent names these files, so they are never loaded, only lie there.

@@ -78,7 +78,9 @@ extension Pipeline {
     let intent = try ledger.close(prepared: prepared, deadLetters: deadLetters, now: parts.clock.monotonic())
     parts.crash.pass("before-intent")
     openEpoch?.hasIntentSent = true
+    lettersInDoubt += [deadLetters].compactMap(\.self)
     try await parts.store.store(intent, under: lease)
+    lettersInDoubt.removeAll { $0 == deadLetters }
     parts.crash.pass("after-intent")
     openEpoch = nil
     rejectedUnderway += intent.counts.rejected

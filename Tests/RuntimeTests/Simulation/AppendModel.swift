@@ -2,7 +2,8 @@ import NebulaCore
 
 /// Files that grow: ranges are appended at offsets and become visible by a flush, under a lease.
 final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
-  private var uncommitted: Set<EpochID> = []
+  /// What was appended and not flushed: the ends of each epoch's ranges, by file.
+  private var uncommitted: [EpochID: [Int: Int]] = [:]
   /// The lease's id: another one for every session and every recovery, so that a flush or an append of an earlier try
   /// that is still on its way is refused, and can't publish what a later epoch put at the same place.
   private var lease: UInt64 = 0
@@ -17,7 +18,7 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
 
   func open(_ lease: Lease) async throws {
     generation = lease.generation
-    uncommitted = []
+    uncommitted = [:]
     for unit in 0..<rules.units {
       try await take(unit)
       try await clear(unit)
@@ -43,13 +44,13 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
     let lease = leases[unit]
     _ = try await sim.idempotent(process) { [self] in .value(try flush(unit, to: length, lease)) }
   }
-  private func flush(_ unit: Int, to end: Int, _ lease: UInt64?) throws -> Flush {
+  private func flush(_ unit: Int, to end: Int, _ lease: UInt64?, retaining: Bool = false) throws -> Flush {
     guard world.files[unit].lease == lease else { throw fenced }
     var content = world.files[unit].committed
     while content.count < end, let next = world.files[unit].pending[content.count] { content += next }
     guard content.count == end, end >= world.files[unit].committed.count else { return .refused }
     world.files[unit].committed = content
-    world.files[unit].pending = [:]
+    world.files[unit].pending = retaining ? world.files[unit].pending.filter { $0.key >= end } : [:]
     return .done
   }
 
@@ -57,14 +58,15 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
   func write(_ batch: RecordBatch, to epoch: EpochID) async throws { take(batch, epoch) }
 
   func prepare(_ epoch: EpochID) async throws -> PreparedEpoch {
-    while rules.appendsAfterFlush, !uncommitted.isEmpty {
+    while rules.appending == .afterFlush, !uncommitted.isEmpty {
       try await sim.yield(process)
       try Task.checkCancellation()
     }
     let units = open[epoch] ?? [:]
     var offsets: [Int: Int] = [:]
     for (unit, rows) in units.sorted(by: { $0.key < $1.key }) {
-      let offset = try await length(unit)
+      let end = rules.appending == .behindAppended ? uncommitted.values.compactMap { $0[unit] }.max() ?? 0 : 0
+      let offset = max(try await length(unit), end)
       offsets[unit] = offset
       let lease = leases[unit]
       try await sim.idempotent(process) { [self] () throws -> Outcome<Void> in
@@ -75,7 +77,9 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
     }
     try maybeFail()
     let prepared = prepared(epoch, Manifest(units, offsets: offsets))
-    if !prepared.isEmpty { uncommitted.insert(epoch) }
+    if !prepared.isEmpty {
+      uncommitted[epoch] = units.reduce(into: offsets) { $0[$1.key, default: 0] += $1.value.count }
+    }
     return prepared
   }
 
@@ -85,7 +89,9 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
       let lease = leases[unit.unit]
       while true {
         do {
-          let flushed = try await sim.effect(process) { [self] in .value(try flush(unit.unit, to: end, lease)) }
+          let flushed = try await sim.effect(process) { [self] in
+            .value(try flush(unit.unit, to: end, lease, retaining: rules.flushRetains))
+          }
           if case .done = flushed { break }
         } catch is Lost {}
         let length = try await length(unit.unit)
@@ -96,7 +102,7 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
         throw sim.unreachable
       }
     }
-    uncommitted.remove(epoch.id)
+    uncommitted[epoch.id] = nil
     forget(epoch.id)
     return .committed(receipt(epoch))
   }
@@ -110,16 +116,18 @@ final class AppendModel: ModelDestination, Destination, @unchecked Sendable {
       switch try await length(unit.unit) {
       case unit.offset + unit.count: done.append(unit)
       case unit.offset: continue
+      // What was appended behind an epoch that is gone is gone with it.
+      case ..<unit.offset where rules.appending == .behindAppended: continue
       case let length: return .unknown("file \(unit.unit) has \(length) bytes")
       }
     }
-    uncommitted.remove(epoch.id)
+    uncommitted[epoch.id] = nil
     return done.count == units.count ? .committed(receipt(epoch)) : partial(done, epoch)
   }
 
   func abort(_ epoch: EpochID, _ prepared: PreparedEpoch?) async throws {
     for unit in (prepared.map(Manifest.init) ?? Manifest(open[epoch] ?? [:])).units { try await clear(unit.unit) }
-    uncommitted.remove(epoch)
+    uncommitted[epoch] = nil
     forget(epoch)
   }
 }

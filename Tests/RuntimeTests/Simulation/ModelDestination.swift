@@ -53,7 +53,7 @@ class ModelDestination: @unchecked Sendable {  // on the simulator's one thread 
     return prepared(epoch, manifest)
   }
   /// Now and then a prepare fails after its work was done.
-  func maybeFail() throws { if sim.faults.lostAnswer > 0, sim.random.chance(0.12) { throw sim.unreachable } }
+  func maybeFail() throws { if sim.random.chance(sim.faults.failedPrepare) { throw sim.unreachable } }
   func receipt(_ epoch: PreparedEpoch) -> CommitReceipt {
     CommitReceipt(epoch.id, counts: epoch.counts, rows: epoch.counts.committed)
   }

@@ -7,6 +7,8 @@ final class ModelStore: StateStore, @unchecked Sendable {  // on the simulator's
   let process: SimulatedProcess
   private(set) var generation: UInt64 = 0
   private var ownPin: Pin?
+  /// True while intents are stored that `load` did not show (`goneDropsLater`).
+  private var hasHidden = false
   init(_ world: ModelWorld, _ process: SimulatedProcess) {
     self.world = world
     self.process = process
@@ -31,10 +33,13 @@ final class ModelStore: StateStore, @unchecked Sendable {  // on the simulator's
     return Lease(pipeline: pipeline, generation: generation)
   }
   func load(_ lease: Lease) async throws -> PipelineState {
-    try await world.sim.idempotent(process) { [self] in
+    try await process.receipts.drain()
+    return try await world.sim.idempotent(process) { [self] in
       try check(lease)
       let pin = world.rules.pinsAreDurable ? world.pin : ownPin
-      return .value(PipelineState(last: world.last, intents: world.intents, pin: pin))
+      let shown = world.rules.goneDropsLater ? world.intents : Array(world.intents.prefix(1))
+      hasHidden = shown.count < world.intents.count
+      return .value(PipelineState(last: world.last, intents: shown, pin: pin))
     }
   }
   func store(_ intent: Intent, under lease: Lease) async throws {
@@ -44,7 +49,7 @@ final class ModelStore: StateStore, @unchecked Sendable {  // on the simulator's
       let tail = world.intents.last?.id ?? world.last?.receipt.id
       if world.rules.storeIsConditional, tail != intent.predecessor {
         if world.last?.receipt.id == intent.id { return }
-        throw fenced
+        throw hasHidden ? world.sim.unreachable : fenced
       }
       world.intents.removeAll { $0.id == intent.id }
       world.intents.append(intent)
@@ -52,6 +57,13 @@ final class ModelStore: StateStore, @unchecked Sendable {  // on the simulator's
     }
   }
   func store(_ checkpoint: Checkpoint, under lease: Lease) async throws -> DurablePosition {
+    try await process.receipts.follow(world) { [self] in try await settle(checkpoint, lease) }
+    return DurablePosition(storing: checkpoint)
+  }
+  private func settle(_ checkpoint: Checkpoint, _ lease: Lease) async throws {
+    if !world.rules.deadLettersFollowReceipt, let file = checkpoint.intent.deadLetters {
+      try await write { [world] in world.publishDeadLetters(file.name) }
+    }
     try await write { [self] in
       try check(lease)
       if world.last?.receipt.id == checkpoint.receipt.id { return }
@@ -61,8 +73,8 @@ final class ModelStore: StateStore, @unchecked Sendable {  // on the simulator's
       }
       world.last = checkpoint
       world.intents.removeAll { $0.id == checkpoint.receipt.id }
+      if checkpoint.intent.read == 0 { world.idleReceipts += 1 }
     }
-    return DurablePosition(storing: checkpoint)
   }
   func replace(_ intent: Intent, under lease: Lease) async throws {
     try await write { [self] in
@@ -75,7 +87,7 @@ final class ModelStore: StateStore, @unchecked Sendable {  // on the simulator's
     try await write { [self] in
       try check(lease)
       guard let index = world.intents.firstIndex(where: { $0.id == id }) else { return }
-      world.intents.removeSubrange(index...)
+      world.intents.removeSubrange(index...(world.rules.goneDropsLater ? world.intents.count - 1 : index))
       if let pin { (world.pin, ownPin) = (pin, pin) }
     }
   }
@@ -110,9 +122,9 @@ final class ModelDeadLetters: DeadLetterStore, @unchecked Sendable {  // on the 
     return DeadLetterFile(name: "\(epoch)", records: UInt64(letters.count), bytes: 0, sha256: "")
   }
   func publish(_ file: DeadLetterFile) async throws {
-    try await write { [world] in
-      guard let letters = world.hiddenDeadLetters.removeValue(forKey: file.name) else { return }
-      world.visibleDeadLetters[file.name] = letters
+    guard world.rules.deadLettersFollowReceipt else { return }
+    try await process.receipts.follow(world) { [self] in
+      try await write { [world] in world.publishDeadLetters(file.name) }
     }
   }
   func publishAgain(_ file: DeadLetterFile) async throws { try await publish(file) }
@@ -122,7 +134,9 @@ final class ModelDeadLetters: DeadLetterStore, @unchecked Sendable {  // on the 
   }
   func sweep(keeping files: [DeadLetterFile], through generation: UInt64) async throws {
     try await write { [world] in
-      let names = Set(files.map(\.name))
+      // Those of intents that `load` did not show are somebody's too.
+      let unseen = world.rules.goneDropsLater ? [] : world.intents.compactMap(\.deadLetters)
+      let names = Set((files + unseen).map(\.name))
       // Names sort as epochs do, so every name of a newer generation is behind this one.
       let end = "\(EpochID(generation: generation, sequence: .max))"
       world.hiddenDeadLetters = world.hiddenDeadLetters.filter { names.contains($0.key) || $0.key > end }

@@ -15,8 +15,10 @@ final class Runner: @unchecked Sendable {  // on the simulator's one thread only
       case .append: AppendModel(world, process)
       }
     var settings = PipelineSettings()
-    settings.epoch = EpochLimits(records: UInt64(Int.random(in: 1...4, using: &world.sim.random)))
-    settings.idleCheckpointInterval = .milliseconds(3)
+    settings.epoch = EpochLimits(
+      records: UInt64.random(in: 1...4, using: &world.sim.random),
+      idle: world.sim.random.chance(0.5) ? .milliseconds(4) : nil)
+    settings.idleCheckpointInterval = .milliseconds(Int.random(in: 0...6, using: &world.sim.random))
     let pipeline = Pipeline(
       Pipeline.Parts(
         name: "simulated",
@@ -25,11 +27,12 @@ final class Runner: @unchecked Sendable {  // on the simulator's one thread only
         source: ModelSource(world: world, process: process, generation: { store.generation }),
         destination: destination, store: store, deadLetters: ModelDeadLetters(world, process), settings: settings,
         clock: world.sim.clock(process),
-        random: { Int.random(in: 0..<4, using: &world.sim.random) > 1 ? $0.lowerBound : $0.lowerBound },
+        random: { UInt64.random(in: $0, using: &world.sim.random) },
         executor: world.sim.executor))
     Task(executorPreference: world.sim.executor) { [self] in
       do {
         try await pipeline.run()
+        try await process.receipts.drain()
         outcome = .success(())
       } catch {
         outcome = .failure(error)
@@ -43,7 +46,7 @@ final class Runner: @unchecked Sendable {  // on the simulator's one thread only
 struct ChaosRun {
   let world: ModelWorld
   private var current: Runner
-  private var zombies: [Runner] = []
+  private var zombies: [(runner: Runner, wakesAt: Int)] = []
   private var processes = 1
 
   init(_ kind: ModelWorld.Kind, _ rules: Rules, seed: UInt64) {
@@ -71,22 +74,29 @@ struct ChaosRun {
 
   private mutating func event() {
     let sim = world.sim
+    if world.rules.manyArriveLate, sim.random.chance(0.15) { sim.deliverLate() }
     switch Double(sim.random.next() >> 11) / Double(UInt64(1) << 53) {
     case ..<0.012:
       sim.kill(current.process)
       restart()
     case ..<0.022 where world.rules.zombies:
-      zombies.append(current)
+      stall()
       restart()
-    case ..<(world.rules.manyArriveLate ? 0.1 : 0.03): sim.deliverLate()
+    case ..<0.03: sim.deliverLate()
     case ..<0.05 where !world.transactions.isEmpty: endAbandonedTransaction()
     case ..<0.053 where world.rules.losesStagedFiles: loseStagedFile()
-    case ..<0.25 where !zombies.isEmpty:
-      if let zombie = zombies.randomElement(using: &sim.random) { _ = sim.step(zombie.process) }
-    default: _ = sim.step(current.process)
+    case ..<0.25: step(awake.randomElement(using: &sim.random) ?? current)
+    default: step(current)
     }
     if current.outcome != nil { restart() }
   }
+  private func step(_ runner: Runner) { _ = world.sim.step(runner.process) }
+
+  /// The process stands still, and goes on at once or when others have done a good deal.
+  private mutating func stall() {
+    zombies.append((current, world.sim.applied + Int.random(in: 0...120, using: &world.sim.random)))
+  }
+  private var awake: [Runner] { zombies.filter { $0.wakesAt <= world.sim.applied }.map(\.runner) }
 
   /// The server ends a transaction whose client was not heard of.
   private func endAbandonedTransaction() {
@@ -105,7 +115,7 @@ struct ChaosRun {
     let sim = world.sim
     sim.faults = .none
     for _ in 0..<3 { sim.deliverLate() }
-    for zombie in zombies where sim.random.chance(0.7) {
+    for (zombie, _) in zombies where sim.random.chance(0.7) {
       for _ in 0..<300 where !sim.step(zombie.process) { break }
     }
     sim.kill(current.process, losing: 0)

@@ -20,13 +20,16 @@ let simulationSeeds = ProcessInfo.processInfo.environment["SIMULATION_SEEDS"].fl
   }
 
   static func everySeedEndsExactlyOnce(_ kind: ModelWorld.Kind, _ rules: Rules) async {
+    var idle = 0
     for seed in 0..<UInt64(simulationSeeds) {
       await Task.yield()  // other tests share the two threads
       var run = ChaosRun(kind, rules, seed: seed)
       let verdict = run.verdict()
       #expect(verdict == nil, "\(kind), seed \(seed)")
-      if verdict != nil { break }
+      if verdict != nil { return }
+      idle += run.world.idleReceipts
     }
+    #expect(idle > simulationSeeds, "the position has to move without records, or idleness is not simulated")
   }
 
   /// The second death may come while the first is being repaired: every pair, before and after every effect.
@@ -35,35 +38,42 @@ let simulationSeeds = ProcessInfo.processInfo.environment["SIMULATION_SEEDS"].fl
     let result = await pairs.run()
     #expect(result.failure == nil)
     #expect(result.pairs > 1000)
+    #expect(result.idle > 1000)
     print("\(kind): \(result.pairs) pairs of deaths")
   }
 }
 
 struct PairsOfDeaths {
+  /// Something of everything, with an idle stretch in the middle and at the end.
+  private static let log: [ModelWorld.Entry] = [
+    .record, .record, .rejected, .elsewhere, .record, .filtered, .elsewhere,
+  ]
   let kind: ModelWorld.Kind
   init(_ kind: ModelWorld.Kind) { self.kind = kind }
 
-  func run() async -> (pairs: Int, failure: String?) {
+  func run() async -> (pairs: Int, idle: Int, failure: String?) {
     var pairs = 0
+    var idle = 0
     for first in 0... {
       var firstHappened = false
       await Task.yield()
       for second in 0... {
-        let world = ModelWorld(kind, .designed, seed: 7, entries: 7)
+        let world = ModelWorld(kind, .designed, seed: 7, log: Self.log)
         let deaths = [first, second].enumerated().map { number, point in die(world, at: point, number) }
         firstHappened = deaths[0]
         let last = Runner(world, 2)
         finish(last, world)
         pairs += 1
+        idle += world.idleReceipts
         if case .success? = last.outcome, world.verdict() == nil {
         } else {
-          return (pairs, "deaths at \(first) and \(second): \(world.verdict() ?? "\(last.outcome as Any)")")
+          return (pairs, idle, "deaths at \(first) and \(second): \(world.verdict() ?? "\(last.outcome as Any)")")
         }
         if !deaths[1] { break }
       }
       if !firstHappened { break }
     }
-    return (pairs, nil)
+    return (pairs, idle, nil)
   }
 
   /// True when the process died there, false when it ended before.

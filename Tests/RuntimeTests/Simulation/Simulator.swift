@@ -16,6 +16,7 @@ enum Outcome<Value> {
 final class SimulatedProcess: @unchecked Sendable {  // touched on the simulator's one thread only
   let number: Int
   var isKilled = false
+  let receipts = Receipts()
   init(_ number: Int) { self.number = number }
 }
 
@@ -26,9 +27,12 @@ final class Simulator: @unchecked Sendable {  // everything runs on the simulato
     var lateRequest = 0.0
     var lostRequest = 0.0
     var lostAnswer = 0.0
+    /// A prepare that fails when its work is done.
+    var failedPrepare = 0.0
     static let none = Faults()
-    static let late = Faults(lateRequest: 0.2, lostRequest: 0.03, lostAnswer: 0.04)
-    static let some = Faults(lateRequest: 0.03, lostRequest: 0.03, lostAnswer: 0.04)
+    static let some = Faults(lateRequest: 0.03, lostRequest: 0.03, lostAnswer: 0.04, failedPrepare: 0.12)
+    /// Much is tried again while requests of the try before are still on their way.
+    static let late = Faults(lateRequest: 0.2, lostRequest: 0.03, lostAnswer: 0.04, failedPrepare: 0.4)
   }
   private struct Pending {
     let process: SimulatedProcess
@@ -138,10 +142,10 @@ final class Simulator: @unchecked Sendable {  // everything runs on the simulato
     resume()
   }
 
-  /// A request that was on its way arrives, after whoever sent it gave up.
+  /// A request that was on its way arrives, after whoever sent it gave up: one of the last few, more likely to matter.
   func deliverLate() {
     guard !late.isEmpty else { return }
-    late.remove(at: Int.random(in: 0..<late.count, using: &random))()
+    late.remove(at: Int.random(in: max(0, late.count - 3)..<late.count, using: &random))()
   }
   func dropLate() { late = [] }
 

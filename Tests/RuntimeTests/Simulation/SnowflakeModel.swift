@@ -59,8 +59,9 @@ final class SnowflakeModel: ModelDestination, Destination, @unchecked Sendable {
   ) async throws -> Bool {
     let key = "\(label)/\(units[0].unit)"
     return try await sim.idempotent(process) { [self] in
+      if let answered = world.begun[session] { return .value(answered) }
       if rules.fence, world.lock != nil, world.lock != session { return .blocked }
-      if world.ledger.contains(key) { return .value(false) }
+      if world.ledger.contains(key) { return .value(answer(false, session)) }
       if rules.fence {
         if rules.fenceAtOpen, world.fence.generation != generation { throw fenced }
         if rules.oneTransaction, !idIsLaterThan(epoch.id, world.fence.last) {
@@ -68,9 +69,14 @@ final class SnowflakeModel: ModelDestination, Destination, @unchecked Sendable {
         }
         world.lock = session
       }
-      if world.transactions[session] == nil { world.transactions[session] = [] }
-      return .value(true)
+      world.transactions[session] = []
+      return .value(answer(true, session))
     }
+  }
+  /// A request that comes twice is carried out once: one that was late does not open a transaction again that was ended.
+  private func answer(_ first: Bool, _ session: Int) -> Bool {
+    world.begun[session] = first
+    return first
   }
 
   private func copy(_ name: String, _ session: Int) throws {

@@ -1,6 +1,7 @@
 import Foundation
 import NebulaCore
 import NebulaFormats
+import NebulaObjectStores
 import Synchronization
 
 @testable import SnowflakeConnector
@@ -16,7 +17,9 @@ struct Rig: Sendable {
 
   init(
     _ standIn: StandIn, pipeline: String = "orders", budget: Int = 128 << 20, spoolBytes: Int = 4 << 30,
-    crash: CrashPoints = .none, _ changes: KeyValuePairs<String, String> = [:]
+    crash: CrashPoints = .none, clock: Timekeeper = .quick,
+    uploads: @Sendable (inout ObjectStoreContext) -> Void = { _ in },
+    _ changes: KeyValuePairs<String, String> = [:]
   ) throws {
     folder = NSTemporaryDirectory() + "nebula-rig-\(UUID().uuidString)"
     for name in ["state", "spool"] {
@@ -30,10 +33,10 @@ struct Rig: Sendable {
     self.budget = MemoryBudget(bytes: budget)
     let log = log
     let context = ConnectorContext(
-      pipeline: pipeline, clock: .quick, log: Logger { log.add("\($0) \($1)") }, metrics: metrics, budget: self.budget,
+      pipeline: pipeline, clock: clock, log: Logger { log.add("\($0) \($1)") }, metrics: metrics, budget: self.budget,
       deadLetters: letters, paths: Paths(state: folder + "/state", spool: folder + "/spool", maxSpoolBytes: spoolBytes),
       crash: crash)
-    destination = try SnowflakeDestination(try SnowflakeOptions(decoding: properties), context)
+    destination = try SnowflakeDestination(try SnowflakeOptions(decoding: properties), context, uploads: uploads)
   }
 
   func open(_ generation: UInt64 = 1) async throws {

@@ -78,6 +78,33 @@ final class StandIn: @unchecked Sendable {  // everything is set in init
     try await control("faults", method: "GET")["faults"]?.array?.reduce(0) { $0 + ($1["done"]?.integer ?? 0) } ?? 0
   }
 
+  /// How often each fault rule acted, in their order.
+  func faultCounts() async throws -> [Int64] {
+    try await control("faults", method: "GET")["faults"]?.array?.map { $0["done"]?.integer ?? 0 } ?? []
+  }
+
+  /// Lets go what fault rules with this gate hold back.
+  func open(gate: String) async throws { try await control("open-gate", ["gate": .string(gate)]) }
+
+  /// Asks again and again until it is so; each look is an exchange, nothing sleeps.
+  func until(_ isSo: () async throws -> Bool) async throws {
+    let deadline = Date().addingTimeInterval(60)
+    while try await !isSo() {
+      guard Date() < deadline else { throw NebulaError("test.never", "It never came to that.", remedy: "") }
+    }
+  }
+
+  /// The sessions that live.
+  func sessions() async throws -> [Int64] {
+    try await control("sessions", method: "GET")["sessions"]?.array?.compactMap { $0["session"]?.integer } ?? []
+  }
+
+  /// What became of a statement, each time that it was carried out.
+  func fates(of sql: String) async throws -> [String] {
+    try await control("queries?last=5000", method: "GET")["queries"]?.array?
+      .filter { $0["sql"]?.string == sql }.compactMap { $0["status"]?.string } ?? []
+  }
+
   /// Committed rows of a table, read by DuckDB.
   func rows(_ table: String, order: String? = nil) async throws -> [JSONValue] {
     let path = folder + "/export-\(UUID().uuidString).jsonl"

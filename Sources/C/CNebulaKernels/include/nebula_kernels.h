@@ -42,8 +42,9 @@ typedef struct {
   uint8_t kind, key_escaped, value_escaped;
 } nebula_json_member;
 
-/// `nebula_json_validate` that also gives the members of the outermost value if it is an object (up to `capacity` of
-/// them; `found` counts all). At most 4 GiB - 1 bytes.
+/// Walks a value that `nebula_json_validate` has let through, and gives the members of it if it is an object (up to
+/// `capacity` of them; `found` counts all). At most 4 GiB - 1 bytes. Where the value is not whole after all, there is a
+/// fault too, but texts and escapes are not looked at again.
 int nebula_json_members(const uint8_t *bytes, size_t count, uint32_t depth, nebula_json_member *members, size_t capacity,
                         size_t *found, size_t *offset);
 int nebula_json_members_scalar(const uint8_t *bytes, size_t count, uint32_t depth, nebula_json_member *members,
@@ -61,6 +62,10 @@ size_t nebula_json_plain_prefix_scalar(const uint8_t *bytes, size_t count);
 /// The offset of the first byte that starts no well-formed UTF-8 sequence, else `count`.
 size_t nebula_utf8_valid_prefix(const uint8_t *bytes, size_t count);
 size_t nebula_utf8_valid_prefix_scalar(const uint8_t *bytes, size_t count);
+
+/// True when the bytes are one whole BSON document, nested no deeper than `depth`, whose every length, type and text is
+/// right.
+bool nebula_bson_is_valid(const uint8_t *bytes, size_t count, uint32_t depth);
 
 /// The offset of the first byte equal to `a` or `b`, else `count`.
 size_t nebula_find_either(const uint8_t *bytes, size_t count, uint8_t a, uint8_t b);
@@ -83,6 +88,34 @@ static inline size_t nebula_find_byte(const uint8_t *bytes, size_t count, uint8_
 #endif
   const void *found = memchr(bytes, a, count);
   return found ? (size_t)((const uint8_t *)found - bytes) : count;
+}
+
+/// Copies `bytes` with each `quote` doubled to `out`, which must have room for 2 * `count` + 16 bytes; returns how many it
+/// wrote.
+size_t nebula_double_quotes(uint8_t *out, const uint8_t *bytes, size_t count, uint8_t quote);
+size_t nebula_double_quotes_scalar(uint8_t *out, const uint8_t *bytes, size_t count, uint8_t quote);
+
+/// Copies `count` bytes, 16 at most, to `out`, which must have room for 16: without a loop or a call.
+void nebula_copy_short(uint8_t *out, const uint8_t *bytes, size_t count);
+
+/// Writes `count` bytes as twice as many lower-case hexadecimal digits.
+static inline void nebula_hex(uint8_t *out, const uint8_t *bytes, size_t count) {
+  for (; count >= 4; count -= 4, bytes += 4, out += 8) {
+    uint32_t word;
+    memcpy(&word, bytes, 4);
+    // Each byte to two, the high half first; then 0…9 and 10…15 become digits, all eight at once.
+    uint64_t wide = word;
+    wide = (wide | wide << 16) & 0x0000FFFF0000FFFFu;
+    wide = (wide | wide << 8) & 0x00FF00FF00FF00FFu;
+    wide = (wide >> 4 | wide << 8) & 0x0F0F0F0F0F0F0F0Fu;
+    uint64_t letters = (wide + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+    wide += 0x3030303030303030u + letters * ('a' - '0' - 10);
+    memcpy(out, &wide, 8);
+  }
+  for (; count; count--, bytes++) {
+    *out++ = (uint8_t)"0123456789abcdef"[*bytes >> 4];
+    *out++ = (uint8_t)"0123456789abcdef"[*bytes & 15];
+  }
 }
 
 /// True when `count` bytes are the same.

@@ -3,7 +3,7 @@ internal import Synchronization
 /// A value that tasks can wait on: whoever changes it wakes all who wait, and each looks again.
 ///
 /// For few waiters (a writer, a committer, a watchdog): simpler to be sure of than a queue for each reason to wait.
-final class Watched<Value: Sendable>: Sendable {
+package final class Watched<Value: Sendable>: Sendable {
   private struct State {
     var value: Value
     var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
@@ -11,12 +11,12 @@ final class Watched<Value: Sendable>: Sendable {
   }
   private let state: Mutex<State>
 
-  init(_ value: Value) { state = Mutex(State(value: value)) }
+  package init(_ value: Value) { state = Mutex(State(value: value)) }
 
-  var value: Value { state.withLock { $0.value } }
+  package var value: Value { state.withLock { $0.value } }
 
   /// Changes the value and wakes everybody.
-  func update(_ change: (inout Value) -> Void) {
+  package func update(_ change: (inout Value) -> Void) {
     let waiters = state.withLock { state in
       change(&state.value)
       return take(&state)
@@ -26,7 +26,7 @@ final class Watched<Value: Sendable>: Sendable {
 
   /// Waits until `take` gives something; it may change the value (and then wakes the others).
   /// Throws `CancellationError` when the task is cancelled.
-  func wait<Result: Sendable>(until take: @Sendable (inout Value) -> Result?) async throws -> Result {
+  package func wait<Result: Sendable>(until take: @Sendable (inout Value) -> Result?) async throws -> Result {
     while true {
       try Task.checkCancellation()
       if let result = attempt(take) { return result }
