@@ -1,5 +1,7 @@
 import NebulaCore
 import NebulaObjectStores
+import NebulaRuntime
+import Synchronization
 import Testing
 
 @testable import ADLSConnector

@@ -45,7 +45,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("../x", "e"), ("/x", "e"), ("a//b", "e"), ("a/./b", "e"), ("_nebula", "e"), ("a/{op}", "e"), ("a", "x/y"), ("a", ""),
+    ("../x", "e"), ("/x", "e"), ("a//b", "e"), ("a/./b", "e"), ("_nebula", "e"), ("a/{op}", "e"), ("a", "x/y"),
+    ("a", ""),
     ("a", "{nothing}"), ("a", "x{"), ("a\u{7}", "e"), ("a\\b", "e"), ("{db}/{db}/{db}/{db}/{db}/{db}/{db}", "e"),
     (String(repeating: "a", count: 201), "e"),
   ])

@@ -1,4 +1,5 @@
 import NebulaCore
+import NebulaHTTP
 import NebulaObjectStores
 import Synchronization
 import Testing

@@ -215,7 +215,8 @@ final class World: Sendable {
     let owed = EventSource.owed(batches)
     let found = lake.lines.mapValues { lines in
       lines.map { line in
-        line.firstRange(of: "\"resumeToken\":\"token").map { Int(line[$0.upperBound...].prefix { $0 != "\"" }) ?? -1 } ?? -2
+        line.firstRange(of: "\"resumeToken\":\"token").map { Int(line[$0.upperBound...].prefix { $0 != "\"" }) ?? -1 }
+          ?? -2
       }
     }
     for (base, ids) in owed where found[base] ?? [] != ids { return "\(base): \(found[base] ?? []), not \(ids)" }

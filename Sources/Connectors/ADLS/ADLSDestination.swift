@@ -66,7 +66,8 @@ actor ADLSDestination: Destination {
       }
       return [
         .passed(
-          "The file system \(store.location.fileSystem) in \(store.location.dfsEndPoint) answers (\(store.credentialName)).")
+          "The file system \(store.location.fileSystem) in \(store.location.dfsEndPoint) answers (\(store.credentialName))."
+        )
       ]
     } catch let error as NebulaError { return [.failed(error)] }
   }

@@ -36,7 +36,8 @@ let adlsErrors: [ErrorSpecification] = [
   .init(
     .adlsLayoutChanged, "The layout was changed while a part of an epoch was written in the old one.",
     remedy: "Run once with the old layout, then change it."),
-  .init(.adlsJournal, "The list of growing files beside the state can't be read or written.", remedy: "See the message."),
+  .init(
+    .adlsJournal, "The list of growing files beside the state can't be read or written.", remedy: "See the message."),
   .init(.adlsNoChanges, "Layout per_event needs events that have a name.", remedy: "Use layout rolling or files."),
   .init("file.not_an_object", "A record is no JSON object, so it has no columns.", remedy: "Use format jsonl."),
   .init("file.unknown_key", "A record has a key that is no column.", remedy: "List all columns in `columns`."),

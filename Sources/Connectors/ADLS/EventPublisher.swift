@@ -1,4 +1,5 @@
 internal import NebulaCore
+internal import NebulaFormats
 internal import NebulaHTTP
 internal import NebulaObjectStores
 

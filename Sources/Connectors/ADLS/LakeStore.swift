@@ -1,6 +1,6 @@
 internal import NebulaCore
-internal import NebulaObjectStores
 internal import NebulaFormats
+internal import NebulaObjectStores
 
 /// What this connector asks of a store: a lake, or a model of one in tests.
 typealias LakeStore = AppendableFileStore & ConditionalObjectStore & LeasingStore & ListableObjectStore

@@ -13,7 +13,8 @@ struct PartName: Sendable, Hashable {
 
   /// The part that a name is; nil when it is none of this partition.
   func part(of key: String) -> Int? {
-    guard key.hasPrefix(base), key.hasSuffix(fileExtension), key.utf8.count >= base.utf8.count + fileExtension.utf8.count
+    guard key.hasPrefix(base), key.hasSuffix(fileExtension),
+      key.utf8.count >= base.utf8.count + fileExtension.utf8.count
     else { return nil }
     let middle = key.dropFirst(base.count).dropLast(fileExtension.count)
     if middle.isEmpty { return 1 }

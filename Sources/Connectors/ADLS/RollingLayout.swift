@@ -25,7 +25,8 @@ actor RollingLayout: LakeLayout {
     gate.reset()
     let files = RollingFiles(parts, leases)
     self.files = files
-    committer = RollingCommitter(parts: parts, files: files, leases: leases, opener: FileOpener(parts: parts, leases: leases))
+    committer = RollingCommitter(
+      parts: parts, files: files, leases: leases, opener: FileOpener(parts: parts, leases: leases))
     startTimer(files)
   }
 

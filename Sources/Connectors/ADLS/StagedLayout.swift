@@ -1,4 +1,5 @@
 internal import NebulaCore
+internal import NebulaFormats
 internal import NebulaObjectStores
 
 /// Layouts `files` and `per_event`: what an epoch wrote is staged first, and made visible together: complete files by a

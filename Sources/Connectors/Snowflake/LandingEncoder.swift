@@ -67,11 +67,9 @@ final class LandingEncoder: RowEncoder {
     try value(",\"update\":", changes.updates[index].slice(of: bytes), batch.format)
   }
 
-  /// 24 hex digits: cluster time, then index. As text it sorts as itself.
   private func sequence(_ sequence: ChangeSequence) {
     rows.append(",\"seq\":\"")
-    withUnsafeBytes(of: sequence.clusterTime.bigEndian) { rows.append(hex: $0) }
-    withUnsafeBytes(of: sequence.index.bigEndian) { rows.append(hex: $0) }
+    rows.append(sequence)
     rows.append("\"")
   }
 
