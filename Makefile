@@ -36,6 +36,7 @@ crash: program
 chaos: program  ## more kills: make chaos KILLS=30 SEED=1
 	$(PYTHON) -m Tests.CrashTests.chaos --kills $(KILLS) --seed $(SEED)
 	$(PYTHON) -m Tests.CrashTests.chaos_files --kills $(KILLS) --seed $(SEED)
+	$(PYTHON) -m Tests.CrashTests.chaos_adls --kills $(KILLS) --seed $(SEED)
 
 memory: program  ## peak memory of 2 GB through each path, the destination stalled for 30 s in the middle
 	@$(PYTHON) -m Sandbox.memory

@@ -8,7 +8,8 @@ where a stream asked for it, else NULL. FILE and FILE_ROW name each row once.
 Owed: a snapshot row for each document that lived from T0 until its range was last read (for other documents it is
 allowed once); a row for each event after T0. A snapshot row's document must be one that a scan read; an update's must
 be one that the stand-in looked up for its token; the last row of each key by SEQUENCE must be the collection's document.
-A snapshot row's EVENT_ID must be `<T0>/<namespace>/<key in canonical Extended JSON>`.
+A snapshot row's EVENT_ID must be `<T0>/<namespace>/<key in canonical Extended JSON>`, or, where a destination has no such
+column, `<T0>`.
 """
 import datetime
 import json
@@ -170,8 +171,8 @@ class Truth:
 
 
 class Comparison:
-    def __init__(self, truth: Truth, table: str):
-        self.truth, self.result = truth, Result()
+    def __init__(self, truth: Truth, table: str, copied_ids: bool):
+        self.truth, self.result, self.copied_ids = truth, Result(), copied_ids
         self.rows = duckdb.connect().execute(
             f"SELECT {', '.join(COLUMNS)} FROM read_parquet(?)", [table])
         self.name = ".".join(truth.namespace)
@@ -244,7 +245,7 @@ class Comparison:
             if count > 1:
                 self.result.examples.append(f"duplicated: snapshot row {key}, {count} times")
             text, namespace, _, event_id = copies[key]
-            if copied_id_parts(event_id, self.name)[1] != canonical(self.truth.keys[key]):
+            if self.copied_ids and copied_id_parts(event_id, self.name)[1] != canonical(self.truth.keys[key]):
                 self.result.note("differing", f"snapshot row {key}, EVENT_ID {event_id}")
             if namespace != self.name or parsed(text) not in self.truth.scanned_documents(key):
                 self.result.note("differing", f"snapshot row {key}")
@@ -318,8 +319,9 @@ class Comparison:
                 self.result.note("differing", f"the last row of {key} by SEQUENCE is not its document")
 
 
-def compare(truth: str, table: str, database: str, collection: str) -> Result:
-    return Comparison(Truth(str(truth), database, collection), str(table)).run()
+def compare(truth: str, table: str, database: str, collection: str, copied_ids: bool = True) -> Result:
+    """`copied_ids` False: EVENT_ID of a snapshot row is T0 alone."""
+    return Comparison(Truth(str(truth), database, collection), str(table), copied_ids).run()
 
 
 def main() -> int:

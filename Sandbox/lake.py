@@ -85,6 +85,8 @@ class Lake:
             if not time_of(line).strftime("%Y%m%d%H").startswith(hour):
                 self.problems.append(f"{path}:{number} belongs to {time_of(line)}")
             line["_where"] = (path, number)
+            if self.pattern is EVENT:
+                line["_event"] = self.client.get_file_client(path).get_file_properties().metadata["nebula_event"]
             lines.append(line)
         return lines
 
@@ -108,7 +110,6 @@ def table(lines: list[dict], path: Path) -> Path:
         if meta["operationType"] != "snapshot":
             index[cluster] += 1
         number = 0 if meta["operationType"] == "snapshot" else index[cluster]
-        token = meta["resumeToken"] + ("/" if meta["operationType"] == "snapshot" else "")
 
         def text(value: object) -> str | None:
             return None if value is None else json.dumps(value)
@@ -118,7 +119,7 @@ def table(lines: list[dict], path: Path) -> Path:
             "UPDATE_DESCRIPTION": text(line["updateDescription"]), "DOCUMENT_KEY": text(line["documentKey"]),
             "OPERATION": meta["operationType"], "NAMESPACE": f"{meta['ns']['db']}.{meta['ns']['coll']}",
             "EVENT_TIME": datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=meta["clusterTime"]["t"]),
-            "SEQUENCE": f"{cluster:016x}{number:08x}", "EVENT_ID": token, "FILE": line["_where"][0],
+            "SEQUENCE": f"{cluster:016x}{number:08x}", "EVENT_ID": line.get("_event", meta["resumeToken"]), "FILE": line["_where"][0],
             "FILE_ROW": line["_where"][1]})
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, SCHEMA), path)
     return path
@@ -132,7 +133,7 @@ def judge(url: str, truth: Path, collections: list[str], folder: Path, layout: s
         lines = found.pop((database, collection), [])
         if layout == "per_event":
             lines.sort(key=lambda line: line["_where"][0].rpartition("/")[2].rsplit("-", 2)[-2])
-        one = compare(truth, table(lines, folder / f"{collection}.parquet"), database, collection)
+        one = compare(truth, table(lines, folder / f"{collection}.parquet"), database, collection, layout == "per_event")
         for kind in ("source", "destination", "lost", "duplicated", "differing"):
             setattr(total, kind, getattr(total, kind) + getattr(one, kind))
         total.examples += [f"{collection}: {example}" for example in one.examples][:20 - len(total.examples)]

@@ -32,6 +32,7 @@ enum Documents {
       text += "\n## As a \(connector.role.rawValue)\n\n\(connector.summary)\n\n"
       text += "| property | type | default | environment | meaning |\n|---|---|---|---|---|\n"
       for property in connector.properties { text += row(property) }
+      if let guide = connector.guide { text += "\n\(guide)\n" }
       guard !connector.errors.isEmpty else { continue }
       text += "\n### Errors\n\n" + table(connector.errors)
     }
@@ -63,7 +64,8 @@ enum Documents {
   /// Every error of the program, one line a code.
   static func errors(_ connectors: [ConnectorSpecification]) -> String {
     let all =
-      coreErrors + formatErrors + httpErrors + credentialErrors + objectStoreErrors + pipelineErrors + stateErrors + deadLetterErrors
+      coreErrors + formatErrors + httpErrors + credentialErrors + objectStoreErrors + pipelineErrors + stateErrors
+      + deadLetterErrors
       + configurationErrors
       + commandLineErrors + connectors.flatMap(\.errors)
     let unique = Dictionary(all.map { ($0.code.rawValue, $0) }) { first, _ in first }

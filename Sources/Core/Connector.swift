@@ -182,13 +182,13 @@ public struct Connector: Sendable {
 
   /// A destination that decodes `Options` first.
   public static func destination<Options: ConnectorOptions, D: Destination>(
-    _ name: String, _ summary: String, errors: [ErrorSpecification] = [],
+    _ name: String, _ summary: String, errors: [ErrorSpecification] = [], guide: String? = nil,
     _ make: @escaping @Sendable (Options, ConnectorContext) throws -> D
   ) -> Connector {
     Connector(
       ConnectorSpecification(
         name: name, role: .destination, summary: summary, properties: Options.fields.map(\.specification),
-        errors: errors),
+        errors: errors, guide: guide),
       makeDestination: { try make(try Options(decoding: $0), $1) })
   }
 }

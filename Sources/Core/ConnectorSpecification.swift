@@ -13,15 +13,20 @@ public struct ConnectorSpecification: Sendable, Hashable, Codable {
   public var properties: [PropertySpecification]
   /// The errors only this connector gives.
   public var errors: [ErrorSpecification]
+  /// What the docs say beside the properties, in Markdown with headings of the third level: an example, how to use the
+  /// result; nil for nothing.
+  public var guide: String?
   /// Makes a specification.
   public init(
-    name: String, role: Role, summary: String, properties: [PropertySpecification], errors: [ErrorSpecification] = []
+    name: String, role: Role, summary: String, properties: [PropertySpecification], errors: [ErrorSpecification] = [],
+    guide: String? = nil
   ) {
     self.name = name
     self.role = role
     self.summary = summary
     self.properties = properties
     self.errors = errors
+    self.guide = guide
   }
 
   /// The secret values in `properties`: whatever is shown is searched for them first.

@@ -54,4 +54,8 @@ public struct ByteRange: Sendable, Hashable {
   @inlinable public var isEmpty: Bool { start == end }
   /// Length in bytes.
   @inlinable public var count: Int { Int(end) - Int(start) }
+  /// Its bytes in the batch's buffer.
+  @inlinable public func slice(of bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: bytes[Int(start)..<Int(end)])
+  }
 }

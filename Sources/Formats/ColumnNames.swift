@@ -23,7 +23,7 @@ public struct ColumnNames: Sendable {
     let scratch = OutputBuffer()
     return batch.withBytes { bytes in
       for range in batch.records {
-        let record = UnsafeRawBufferPointer(rebasing: bytes[Int(range.start)..<Int(range.end)])
+        let record = range.slice(of: bytes)
         scratch.removeAll()
         if batch.format == .json {
           scratch.append(record)

@@ -66,7 +66,7 @@ public struct RecordForm {
     _ bytes: UnsafeRawBufferPointer, _ index: Int, to output: OutputBuffer
   ) throws(NebulaError) {
     let range = batch.records[index]
-    let record = UnsafeRawBufferPointer(rebasing: bytes[Int(range.start)..<Int(range.end)])
+    let record = range.slice(of: bytes)
     switch kind {
     case .verbatim: Self.appendLine(record, to: output)
     case .jsonToCSV(var flat):

@@ -219,7 +219,8 @@ import Testing
   @Test func aKeysObjectIDHasATime() {
     let key: [UInt8] = [22, 0, 0, 0, 7, 0x5F, 0x69, 0x64, 0, 0x65, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0]
     key.withUnsafeBytes {
-      #expect(EventTime.objectIDTime(ByteRange(0, 22), $0) == 0x6500_0000 * 1000)
+      let time = EventTime.objectIDTime(ByteRange(0, 22), $0)
+      #expect(time == 1_694_498_816_000)
       #expect(EventTime.objectIDTime(ByteRange(0, 21), $0) == nil)
     }
   }

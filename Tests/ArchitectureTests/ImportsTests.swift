@@ -30,7 +30,9 @@ import Testing
     Room(target: "SnowflakeConnector", folder: "Connectors/Snowflake", doors: connectorDoors),
     Room(
       target: "nebula-swift", folder: "CLI",
-      doors: connectorDoors.union(["NebulaRuntime", "ADLSConnector", "FileConnector", "MongoConnector", "SnowflakeConnector"])),
+      doors: connectorDoors.union([
+        "NebulaRuntime", "ADLSConnector", "FileConnector", "MongoConnector", "SnowflakeConnector",
+      ])),
   ]
   /// What comes with the toolchain. Foundation is not among it: it is for tests only.
   static let toolchain: Set<String> = ["Swift", "Glibc", "Synchronization", "Dispatch", "RegexBuilder"]

@@ -8,12 +8,14 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from Sandbox.compare import Result
 from Sandbox.program import Run, wait_until
 from Sandbox.stack import Stack
 
 from .phases import STALLS, meet_all, report, stall, take_over, wake
+from .mongo_scenario import MongoScenario
 from .scenario import MongoToSnowflake
 
 # In the order in which a run meets them: the copy's first, while there is still something to copy.
@@ -45,27 +47,16 @@ MONGO_FAULTS = [
 
 
 class Chaos:
-    """One pipeline under random kills, zombies and faults of both stand-ins."""
+    """One pipeline under random kills, zombies and faults of the stand-ins; `set_faults` is given the chance, or None for
+    no faults at all."""
 
-    def __init__(self, stack: Stack, seed: int, documents: int = 20_000, rate: float = 800):
-        self.stack, self.chance = stack, random.Random(seed)
-        self.scenario = MongoToSnowflake(stack, f"random_{seed}", seed=seed, documents=documents, rate=rate)
+    def __init__(self, scenario: MongoScenario, seed: int, set_faults: Callable[[random.Random | None], None]):
+        self.scenario, self.chance, self.set_faults = scenario, random.Random(seed), set_faults
         self.scenario.change()
-
-    def new_faults(self) -> None:
-        chance = self.chance
-        self.stack.snowflake("faults", [
-            fault | {"nth": chance.randint(1, 12)} for fault in chance.sample(SNOWFLAKE_FAULTS, chance.randint(0, 3))])
-        self.stack.mongo({"sandboxFaults": [
-            fault | {"at": chance.randint(1, 8)} for fault in chance.sample(MONGO_FAULTS, chance.randint(0, 2))]})
-
-    def no_faults(self) -> None:
-        self.stack.snowflake("faults", [])
-        self.stack.mongo({"sandboxFaults": []})
 
     def kill(self) -> str:
         """Kills a run at a random moment; gives the phase that it met."""
-        self.new_faults()
+        self.set_faults(self.chance)
         run = self.scenario.start()
         # From its first named point on: a process that has not begun has nothing to lose.
         wait_until(lambda: self.scenario.last_point, 60, "the first named point", run)
@@ -79,12 +70,12 @@ class Chaos:
         return self.scenario.last_point
 
     def aim(self, phase: str, occurrence: int) -> None:
-        self.new_faults()
+        self.set_faults(self.chance)
         self.scenario.dies_at(phase, occurrence, 120)
 
     def zombie(self) -> str:
         """One process stalls, another takes over, the first wakes, and the second is killed; gives that one's phase."""
-        self.new_faults()
+        self.set_faults(self.chance)
         point = self.chance.choice(STALLS)
         stalled = stall(self.scenario, point, self.chance.randint(1, 3))
         heir = take_over(self.scenario)
@@ -92,23 +83,40 @@ class Chaos:
         print(f"a zombie stalled at {point}, was taken over, woke and was fenced", flush=True)
         return self.kill_soon(heir)
 
+    def run(self, kills: int, named: list[str] = (), phases: list[str] = (), seconds: float = 300) -> tuple[Counter, Counter, Result]:
+        """Kills the pipeline `kills` times at random moments. With `named`, first once at each of these points, and with a
+        zombie in every ten kills; with `phases`, until each of them was met. Gives the counts per phase, random and aimed,
+        and the comparison."""
+        for point in named:
+            self.scenario.dies_at(point)
+            print(f"died by SIGKILL at {point}", flush=True)
+        met: Counter = Counter()
+        for number in range(kills):
+            met[self.zombie() if named and number % 10 == 0 else self.kill()] += 1
+        aimed = meet_all(met, list(phases), self.kill, self.aim, self.chance, more=2 * len(phases))
+        self.set_faults(None)
+        return met, aimed, self.scenario.finish(seconds)
 
-def random_kills(
-    stack: Stack, kills: int, seed: int, documents: int = 20_000, rate: float = 800, thorough: bool = False
-) -> tuple[Counter, Counter, Result]:
-    """Kills one pipeline `kills` times at random moments. If it has to be thorough, first once at each named point, with a
-    zombie in every ten kills, and until every phase of an epoch was met. Gives the counts per phase and the comparison."""
-    chaos = Chaos(stack, seed, documents, rate)
-    for point in NAMED_POINTS if thorough else []:
-        chaos.scenario.dies_at(point)
-        print(f"died by SIGKILL at {point}", flush=True)
-    phases, aimed = Counter(), Counter()
-    for number in range(kills):
-        phases[chaos.zombie() if thorough and number % 10 == 0 else chaos.kill()] += 1
-    if thorough:
-        aimed = meet_all(phases, PHASES, chaos.kill, chaos.aim, chaos.chance, more=2 * len(PHASES))
-    chaos.no_faults()
-    return phases, aimed, chaos.scenario.finish(300)
+
+def mongo_faults(stack: Stack, chance: random.Random | None, most: int = 2) -> None:
+    stack.mongo({"sandboxFaults": [] if chance is None else [
+        fault | {"at": chance.randint(1, 8)} for fault in chance.sample(MONGO_FAULTS, chance.randint(0, most))]})
+
+
+def to_snowflake(stack: Stack, seed: int, documents: int = 20_000, rate: float = 800) -> Chaos:
+    def set_faults(chance: random.Random | None) -> None:
+        stack.snowflake("faults", [] if chance is None else [
+            fault | {"nth": chance.randint(1, 12)} for fault in chance.sample(SNOWFLAKE_FAULTS, chance.randint(0, 3))])
+        mongo_faults(stack, chance)
+    return Chaos(MongoToSnowflake(stack, f"random_{seed}", seed=seed, documents=documents, rate=rate), seed, set_faults)
+
+
+def say(what: str, seed: int, phases: Counter, aimed: Counter, result: Result) -> bool:
+    report(what, seed, phases, aimed)
+    for example in result.examples:
+        print(example)
+    print(result, flush=True)
+    return result.is_equal
 
 
 def main() -> int:
@@ -117,12 +125,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with Stack(snowflake=["--set", "blocking_idle_seconds=2"]) as stack:
-        phases, aimed, result = random_kills(stack, given.kills, given.seed, thorough=True)
-    report("mongo -> snowflake_optimized", given.seed, phases, aimed)
-    for example in result.examples:
-        print(example)
-    print(result)
-    return 0 if result.is_equal else 1
+        outcome = to_snowflake(stack, given.seed).run(given.kills, NAMED_POINTS, PHASES)
+    return 0 if say("mongo -> snowflake_optimized", given.seed, *outcome) else 1
 
 
 if __name__ == "__main__":

@@ -11,17 +11,9 @@ from Sandbox.azure import world
 from Sandbox.program import call, settings
 from Sandbox.stack import FILESYSTEM, Stack
 
+from .chaos_adls import POINTS, to_lake
 from .lake import MongoToLake, wait_until
-from .test_writers import stopped
-
-COMMON = ["after-fence", "after-upload", "before-intent", "after-intent", "before-commit", "after-fence-moved",
-          "after-commit", "before-receipt", "after-receipt", "mid-snapshot", "snapshot-handoff"]
-POINTS = {
-    "rolling": COMMON + ["after-create", "mid-flush", "before-close", "after-close"],
-    "files": COMMON + ["mid-publish", "after-publish"],
-    "per_event": COMMON + ["mid-publish", "after-publish"],
-}
-
+from .phases import stall, take_over, wake
 
 @pytest.fixture(scope="module")
 def stack():
@@ -74,22 +66,9 @@ def test_a_zombie_wakes_and_writes_nothing(stack, layout, point):
     """The old process stalls at the point (SIGSTOP), a new one takes over, the old one goes on (SIGCONT)."""
     scenario = MongoToLake(stack, f"zombie_{layout}_{point}", layout=layout)
     scenario.change()
-    zombie = scenario.start(stop_at=f"{point}:2")
-    wait_until(lambda: stopped(zombie.process.pid), 60, "the stop", zombie)
-
-    def took_over():
-        heir = scenario.start()
-        wait_until(lambda: scenario.last_point not in ("", point) or not heir.is_running, 60, "a point or a refusal")
-        return heir if heir.is_running else None
-
-    # The stalled process lives, so its lease in the state has to run out first.
-    heir = wait_until(took_over, 60, "the takeover")
-    seen = scenario.bytes()
-    wait_until(lambda: scenario.bytes() > seen, 120, "the heir's bytes", heir)
-    zombie.signal(signal.SIGCONT)
-    code = zombie.wait(90)
-    assert code != 0, "the zombie must not think that all went well"
-    assert "state.fenced" in zombie.output, zombie.output[-3000:]
+    zombie = stall(scenario, point, 2)
+    heir = take_over(scenario)
+    wake(zombie)
     heir.signal(signal.SIGTERM)
     assert heir.wait(60) == 0, heir.output[-3000:]
     scenario.must_be_equal()

@@ -72,6 +72,22 @@ private let out = Connector(
 
     """
 
+  /// The identity is stored: a signature or a user in an address belongs to neither the state nor the name of a place.
+  @Test(arguments: [
+    ("https://acme.dfs.core.windows.net/raw?sv=1&sig=abc%2B", "https://acme.dfs.core.windows.net/raw"),
+    ("https://u:p@ss@host:1/a", "https://host:1/a"), ("shop://host#x?y", "shop://host"),
+    ("https://host", "https://host"),
+    ("data/file-?.jsonl", "data/file-?.jsonl"), ("", ""),
+  ])
+  func identitiesHoldPlacesOnly(_ text: String, _ place: String) throws {
+    #expect(Configuration.Endpoint.place(text) == place)
+    let quoted = "{ type: out, properties: { path: '\(text)' } }"
+    guard !text.isEmpty else { return }
+    let configuration = try load(
+      request(Self.good.replacing("{ type: out, properties: { path: /tmp/out } }", with: quoted)))
+    #expect(configuration.identity.destinationIdentity == ["path": place])
+  }
+
   @Test func aWholeFile() throws {
     let text =
       Self.good + """

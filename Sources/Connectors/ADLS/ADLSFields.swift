@@ -14,7 +14,7 @@ extension ADLSOptions {
       "The file system (container); it has to exist."),
     Field(
       "shared_key", \.sharedKey, environment: ["ADLS_SHARED_KEY"], secret: true,
-      "The account's key. The first that is set counts: sas, shared_key, a service principal, a workload identity, a managed identity."
+      "The account's key. Without a key and a signature the first that is set counts: a service principal, a workload identity, else a managed identity."
     ),
     Field("sas", \.sas, environment: ["ADLS_SAS"], secret: true, "A shared access signature with r, a, c, w, d, l."),
     Field("tenant_id", \.tenantID, environment: ["AZURE_TENANT_ID"], "Of the service principal or the workload."),

@@ -59,7 +59,7 @@ final class EventForm {
   ) throws(NebulaError) {
     var parts = EventParts()
     let operation = changes.operations[index]
-    if operation != .snapshot, batch.format == .bson { try parts.read(slice(batch.records[index], bytes)) }
+    if operation != .snapshot, batch.format == .bson { try parts.read(batch.records[index].slice(of: bytes)) }
     let number = Int(operation.rawValue)
     output.append("{\"_meta\":{\"operationType\":")
     output.append(operations[number < 128 ? number : Operation.known.count + number - 128])
@@ -71,7 +71,7 @@ final class EventForm {
     try element(",\"txnNumber\":", parts.txnNumber, output)
     try element(",\"lsid\":", parts.lsid, output)
     output.append(",\"resumeToken\":")
-    let token = slice(changes.tokens[index], bytes)
+    let token = changes.tokens[index].slice(of: bytes)
     token.isEmpty ? output.append("null") : JSONText.appendString(token, to: output)
     output.append("}")
   }
@@ -103,15 +103,12 @@ final class EventForm {
     _ range: ByteRange, _ bytes: UnsafeRawBufferPointer, _ output: OutputBuffer
   ) throws(NebulaError) {
     if batch.format == .bson {
-      try json.append(document: slice(range, bytes), to: output)
+      try json.append(document: range.slice(of: bytes), to: output)
     } else {
-      RecordForm.appendFlat(slice(range, bytes), to: output)
+      RecordForm.appendFlat(range.slice(of: bytes), to: output)
     }
   }
 
-  private func slice(_ range: ByteRange, _ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: bytes[Int(range.start)..<Int(range.end)])
-  }
 }
 
 /// The parts of an event that no column has.

@@ -13,15 +13,17 @@ struct EventNaming: Sendable {
       remedy: "Use layout rolling or files.", at: .init(path: "layout"), exit: .configuration)
   }
 
-  /// The whole name of an event's file, and what makes the file this event's: its token, of a copied row its key too.
+  /// The whole name of an event's file, and what makes the file this event's: its token, of a copied row its
+  /// `CopiedRowID`.
   func name(
     _ batch: RecordBatch, _ changes: ChangeColumns, _ index: Int, _ bytes: UnsafeRawBufferPointer, _ time: Int64
-  ) -> (key: String, identity: String) {
+  ) throws(NebulaError) -> (key: String, identity: String) {
     let operation = changes.operations[index]
     let id = Self.id(changes.keys[index], batch.format, bytes)
     let token = changes.tokens[index]
-    var identity = String(decoding: bytes[Int(token.start)..<Int(token.end)], as: UTF8.self)
-    if operation == .snapshot { identity += "/\(batch.namespace(of: index))/\(id)" }
+    let identity = try Self.identity(
+      token.slice(of: bytes), operation == .snapshot ? changes.keys[index].slice(of: bytes) : nil,
+      batch.namespace(of: index), batch.format)
     let digest = SHA256.hex(SHA256.digest(of: Array(identity.utf8)))
     let sequence = OutputBuffer(capacity: 64)
     sequence.append(changes.sequences[index])
@@ -38,9 +40,20 @@ struct EventNaming: Sendable {
     return (base + options.fileExtension, isPlain ? identity : "sha256:\(digest)")
   }
 
+  private static func identity(
+    _ token: UnsafeRawBufferPointer, _ copiedKey: UnsafeRawBufferPointer?, _ namespace: Namespace,
+    _ format: PayloadFormat
+  ) throws(NebulaError) -> String {
+    guard let copiedKey else { return String(decoding: token, as: UTF8.self) }
+    let output = OutputBuffer(capacity: 128)
+    try CopiedRowID().append(
+      token: token, namespace: Array(namespace.description.utf8), key: copiedKey, format, to: output)
+    return output.withBytes { String(decoding: $0, as: UTF8.self) }
+  }
+
   /// The document's `_id`: a text or an ObjectId as it is, anything else as JSON.
   private static func id(_ key: ByteRange, _ format: PayloadFormat, _ bytes: UnsafeRawBufferPointer) -> String {
-    let slice = UnsafeRawBufferPointer(rebasing: bytes[Int(key.start)..<Int(key.end)])
+    let slice = key.slice(of: bytes)
     guard !slice.isEmpty else { return "none" }
     guard format == .bson, let element = BSON.find("_id", in: slice) else {
       return String(decoding: slice, as: UTF8.self)

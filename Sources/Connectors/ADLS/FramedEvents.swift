@@ -24,7 +24,7 @@ final class FramedEvents {
   func append(_ bytes: UnsafeRawBufferPointer, _ index: Int, to output: OutputBuffer) throws(NebulaError) {
     scratch.removeAll()
     try form.append(bytes, index, to: scratch)
-    let name = naming.name(batch, changes, index, bytes, time(index, bytes))
+    let name = try naming.name(batch, changes, index, bytes, time(index, bytes))
     let body = compressors.codec == .none ? nil : try compressors.compress(scratch.array)
     output.append("{\"key\":")
     JSONText.appendString(name.key, to: output)

@@ -108,27 +108,23 @@ final class ChangeForm {
     }
   }
 
-  private func slice(_ range: ByteRange, _ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: bytes[Int(range.start)..<Int(range.end)])
-  }
-
   private func appendSlice(
     _ range: ByteRange, _ bytes: UnsafeRawBufferPointer, to output: OutputBuffer
   ) throws(NebulaError) {
     guard !range.isEmpty else { return }
     if batch.format == .bson {
-      try json.append(document: slice(range, bytes), to: output)
+      try json.append(document: range.slice(of: bytes), to: output)
     } else {
-      RecordForm.appendFlat(slice(range, bytes), to: output)
+      RecordForm.appendFlat(range.slice(of: bytes), to: output)
     }
   }
 
   /// The resume token; for a copied row as `CopiedRowID` says.
   private func appendEventID(_ bytes: UnsafeRawBufferPointer, _ index: Int) throws(NebulaError) {
-    let token = slice(changes.tokens[index], bytes)
+    let token = changes.tokens[index].slice(of: bytes)
     guard changes.operations[index] == .snapshot else { return scratch.append(token) }
     try copiedRow.append(
-      token: token, namespace: namespaces[Int(changes.namespaces[index])], key: slice(changes.keys[index], bytes),
+      token: token, namespace: namespaces[Int(changes.namespaces[index])], key: changes.keys[index].slice(of: bytes),
       batch.format, to: scratch)
   }
 }

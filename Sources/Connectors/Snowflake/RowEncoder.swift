@@ -57,10 +57,3 @@ enum RowEncoding {
     return output.withBytes { String(decoding: $0, as: UTF8.self) }
   }
 }
-
-extension ByteRange {
-  /// The bytes of the range.
-  @inline(__always) func slice(of bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: bytes[Int(start)..<Int(end)])
-  }
-}

@@ -8,15 +8,25 @@ public struct Configuration: Sendable {
     public var connector: Connector
     /// Its settings, filled from the environment and expanded.
     public var properties: Properties
-    /// What says *what* is moved. Of a secret only the digest: the identity is stored and shown.
+    /// What says *what* is moved. Of a secret only the digest, of an address neither a user nor a signature: the identity
+    /// is stored and shown, and a signature that was renewed names the same place.
     public var identity: [String: String] {
-      var identity = connector.specification.identity(of: properties)
+      var identity = connector.specification.identity(of: properties).mapValues(Self.place)
       for property in connector.specification.properties where property.isSecret && property.isIdentity {
         identity[property.name] = identity[property.name].map {
           SHA256.hex(SHA256.digest(of: Array($0.utf8)).prefix(8))
         }
       }
       return identity
+    }
+
+    /// An address without what stands before `@` and behind `?`; any other text as it is.
+    static func place(_ text: String) -> String {
+      guard let scheme = text.firstRange(of: "://") else { return text }
+      let rest = text[scheme.upperBound...].prefix { $0 != "?" && $0 != "#" }
+      let authority = rest.prefix { $0 != "/" }
+      let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
+      return String(text[..<scheme.upperBound]) + host + rest[authority.endIndex...]
     }
   }
   /// The pipeline's name.
