@@ -1,8 +1,10 @@
 """The phases of an epoch, which kills have to meet all; and a writer that stalls, is taken over, and wakes."""
 import random
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from Sandbox.program import Run, wait_until
 
@@ -35,10 +37,27 @@ def report(what: str, seed: int, phases: Counter, aimed: Counter) -> None:
 
 
 def stall(scenario, point: str, occurrence: int) -> Run:
-    """A process that has stopped (SIGSTOP) at the point, with all it holds."""
-    zombie = scenario.start(stop_at=f"{point}:{occurrence}")
-    wait_until(lambda: is_stopped(zombie.process.pid), 60, f"the stop at {point}", zombie)
-    return zombie
+    """A process that has stopped (SIGSTOP) at the point, with all it holds but the lock of the state's database: that one
+    would keep out every heir for as long as it is stopped."""
+    for _ in range(5):
+        zombie = scenario.start(stop_at=f"{point}:{occurrence}")
+        wait_until(lambda: is_stopped(zombie.process.pid), 60, f"the stop at {point}", zombie)
+        if can_write(scenario.folder / "state" / "state.sqlite"):
+            return zombie
+        zombie.kill()
+    raise AssertionError(f"five times the process stopped at {point} in the middle of writing its state")
+
+
+def can_write(state: Path) -> bool:
+    connection = sqlite3.connect(state, timeout=0.5, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+        return True
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()
 
 
 def take_over(scenario) -> Run:

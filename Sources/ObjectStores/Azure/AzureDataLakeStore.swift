@@ -50,12 +50,10 @@ public final class AzureDataLakeStore: ConditionalObjectStore {
 
   // MARK: The file system
 
-  /// Whether it is there and may be asked about.
+  /// Whether it is there and may be listed: its properties are not for shared access signatures of the file system.
   public func exists() async throws -> Bool {
-    let call = AzureCall(
-      operation: "HEAD of the file system", service: .dfs, method: "HEAD", query: [("resource", "filesystem")])
     do {
-      _ = try await session.send(call) { $0.status == 200 }
+      _ = try await list("", recursive: false, continuation: nil, limit: 1)
       return true
     } catch let error as NebulaError where error.code == .objectsNoContainer {
       return false

@@ -10,8 +10,8 @@ public struct AzureSharedKey: Sendable, Hashable, CustomStringConvertible, Custo
   public init(account: String, base64 text: String) throws(NebulaError) {
     guard let key = Crypto.bytes(base64: text), key.count >= 16 else {
       throw NebulaError(
-        .credentialsRefused, "The shared key of the account \(account) is not base64.",
-        remedy: "Copy it whole from the account's access keys; it ends in ==.", exit: .configuration)
+        .credentialsRefused, "The shared key of the account \(account) is no key in base64.",
+        remedy: "Copy it whole from the account's access keys: 88 characters that end in ==.", exit: .configuration)
     }
     self.account = account
     self.key = key
