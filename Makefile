@@ -7,7 +7,7 @@ STRICT := -Xswiftc -warnings-as-errors
 KILLS ?= 30
 SEED ?= 1
 
-.PHONY: help bootstrap build program run test unit referees crash chaos memory mutants sandbox bench format lint docs clean
+.PHONY: help bootstrap build program run test unit referees crash chaos memory lake mutants sandbox bench format lint docs clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ chaos: program  ## more kills: make chaos KILLS=30 SEED=1
 
 memory: program  ## peak memory of 2 GB through each path, the destination stalled for 30 s in the middle
 	@$(PYTHON) -m Sandbox.memory
+
+lake: program  ## events/s from the MongoDB stand-in into the Azure one, read back
+	@$(PYTHON) -m Sandbox.lake_rate
 
 mutants: bootstrap  ## break each rule in turn, and show which test sees it
 	$(PYTHON) scripts/mutants.py

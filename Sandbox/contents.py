@@ -2,10 +2,12 @@
 
     python -m Sandbox.contents lines INPUT.jsonl TABLE.parquet
     python -m Sandbox.contents changes TABLE.parquet
+    python -m Sandbox.contents lake FOLDER EVENTS
 
 `lines`: the rows of the table are the lines of the file, each as often as there, in any order. `changes`: each event and
 each place in a file once, each document under its own key; the documents themselves are compared by `Sandbox.compare`,
-which takes too long for millions of them. Prints what is wrong; exit 1 then.
+which takes too long for millions of them. `lake`: the files below the folder hold so many insert events, each once, each
+document once a collection and under its own key, in its collection's folder. Prints what is wrong; exit 1 then.
 """
 import sys
 
@@ -44,8 +46,21 @@ def changes(table: str) -> str | None:
     return f"{apart} documents under another's key" if apart else None
 
 
+def lake(folder: str, events: str) -> str | None:
+    rows, tokens, documents, apart, astray = duckdb.connect().execute(
+        "SELECT count(*), count(DISTINCT hash(token)), count(DISTINCT hash(coll, number)), "
+        "count(*) FILTER (own IS DISTINCT FROM key), count(*) FILTER (NOT contains(filename, '/' || db || '/' || coll || '/')) "
+        "FROM (SELECT filename, _meta->>'resumeToken' AS token, _meta->'ns'->>'db' AS db, _meta->'ns'->>'coll' AS coll, "
+        "fullDocument->>'number' AS number, fullDocument->>'_id' AS own, documentKey->>'_id' AS key "
+        "FROM read_json(?, format='newline_delimited', filename=true, maximum_object_size=33554432, "
+        "columns={'_meta': 'JSON', 'documentKey': 'JSON', 'fullDocument': 'JSON'}))", [f"{folder}/**/*.jsonl*"]).fetchone()
+    if not rows == tokens == documents == int(events):
+        return f"{rows} lines of {tokens} events and {documents} documents, instead of {events}"
+    return f"{apart} documents under another's key, {astray} in another's folder" if apart or astray else None
+
+
 def main() -> int:
-    kinds = {"lines": lines, "changes": changes}
+    kinds = {"lines": lines, "changes": changes, "lake": lake}
     if len(sys.argv) < 3 or sys.argv[1] not in kinds:
         print(__doc__, file=sys.stderr)
         return 2

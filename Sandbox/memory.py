@@ -4,7 +4,7 @@
 
 A line a path: bytes, records, seconds, CPU seconds, peak MiB, verdict. The peak is `ru_maxrss` of the finished process.
 What this process had when it started a child counts as well, so it holds nothing large itself.
-The stall: Snowflake's stand-in does not answer; writes to the destination's folder do not return (`stall.c`).
+The stall: the destination's stand-in does not answer; writes to the destination's folder do not return (`stall.c`).
 """
 import argparse
 import os
@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import inputs
-from .program import Run
-from .stack import DATABASE, ROOT, SCHEMA, Stack
+from .program import Run, settings
+from .stack import DATABASE, FILESYSTEM, ROOT, SCHEMA, Stack
 
 # A document of the MongoDB stand-in in BSON, on average; `bytes` of its generator is what its texts take.
 DOCUMENT_BYTES = 600
 # Up to so many documents the whole content is compared; the comparer takes a minute for a few hundred thousand.
 COMPARED = 100_000
+# Collections that take turns, so that as many growing files are open at once.
+COLLECTIONS = 1000
 # pipeline.max_in_flight_bytes as it is by default.
 BUDGET = 128 << 20
 
@@ -227,12 +229,44 @@ class Bench:
                 ["--source", "mongo", "--dest", "snowflake_optimized", "--until-caught-up"],
                 count * DOCUMENT_BYTES, count, compare)
 
+    def mongo_to_adls(self) -> Outcome:
+        count = self.size // DOCUMENT_BYTES
+        with Stack(str(self.folder / "stack-lake"), snowflake=None, azure=[]) as stack:
+            stack.mongo({"sandboxGenerate": "shop.orders", "events": count, "seed": 1, "bytes": DOCUMENT_BYTES,
+                         "collections": COLLECTIONS})
+            environment = stack.adls_environment()
+            del environment["MONGO_COLL"]
+            stall = Stall(self.stall_seconds, lambda run: lake_bytes(stack) > self.size / 2,
+                          lambda: stack.azure("stall", {"seconds": self.stall_seconds}), reads_files=False)
+
+            def check() -> str | None:
+                out = self.folder / "lake"
+                stack.azure("export", {"filesystem": FILESYSTEM, "prefix": "shop/", "folder": str(out)})
+                try:
+                    return judged("Sandbox.contents", "lake", out, count)
+                finally:
+                    shutil.rmtree(out)
+
+            return self.run(f"mongo -> adls, {COLLECTIONS}", [
+                "--source", "mongo", "--dest", "adls", "--until-caught-up", *FROM_THE_START], environment,
+                count * DOCUMENT_BYTES, count, stall, check)
+
+
+# Every event that the stand-in has in its log.
+FROM_THE_START = settings(source__start="timestamp", source__start_timestamp="1:1")
+
+
+def lake_bytes(stack: Stack) -> int:
+    """What readers of the lake see."""
+    return sum(file["length"] for file in stack.azure("files", filesystem=FILESYSTEM, prefix="shop/")["files"])
+
 
 PATHS = {
     "jsonl-file": lambda bench: bench.file_to_file("jsonl"),
     "csv-file": lambda bench: bench.file_to_file("csv"),
     "file-snowflake": Bench.file_to_snowflake,
     "mongo-snowflake": Bench.mongo_to_snowflake,
+    "mongo-adls": Bench.mongo_to_adls,
 }
 
 

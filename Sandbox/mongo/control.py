@@ -78,7 +78,8 @@ def load(server, connection, request):
 def generate(server, connection, request):
     body = request.body
     documents = generator.Documents(int(body.get("seed", 1)), int(body.get("bytes", 330)))
-    generator.generate_events(server.store, *namespace(request, "sandboxGenerate"), documents, int(body["events"]))
+    generator.generate_events(server.store, *namespace(request, "sandboxGenerate"), documents, int(body["events"]),
+                              int(body.get("collections", 1)))
     return {"events": Int64(len(server.log.entries)), "ok": 1.0}
 
 

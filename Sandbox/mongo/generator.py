@@ -163,22 +163,27 @@ def add_generated(store: Store, db: str, name: str, documents: Documents, count:
     return made
 
 
-def generate_events(store: Store, db: str, name: str, documents: Documents, count: int) -> None:
-    """Appends `count` distinct insert events, each of its own document, to the log; the documents are there as well."""
+def generate_events(store: Store, db: str, name: str, documents: Documents, count: int, collections: int = 1) -> None:
+    """Appends `count` distinct insert events, each of its own document, to the log; the documents are there as well. With
+    more than one collection they are called `name` and a number, and take turns."""
     log = store.log
     with store.lock:
-        made = add_generated(store, db, name, documents, count)
+        places = []
+        for turn in range(collections):
+            own = name if collections == 1 else f"{name}_{turn:04}"
+            made = add_generated(store, db, own, documents, len(range(turn, count, collections)))
+            places.append((own, made.uuid, made.first_version, namespace_element(db, own)))
         wall = int(time.time() * 1000)
-        namespace, uuid = namespace_element(db, name), made.uuid
-        entries, stamps, first = log.entries, log.stamps, made.first_version
-        for number in range(count):
+        entries, stamps = log.entries, log.stamps
+        for index in range(count):
+            number, turn = divmod(index, collections)
+            own, uuid, first, namespace = places[turn]
             stamp, place = log.tick(), len(entries) + 1
-            head = event_head(make_token(stamp, place, EVENT), "insert", stamp, wall + number // 100)
+            head = event_head(make_token(stamp, place, EVENT), "insert", stamp, wall + index // 100)
             body = b"".join((head, b"\x03fullDocument\0", documents.document(number), namespace, b"\x03documentKey\0",
                              document(documents.id_element(number))))
-            event = Event(place, stamp, "insert", db, name, uuid, _int32.pack(len(body) + 5) + body + b"\0", len(head) + 4)
+            event = Event(place, stamp, "insert", db, own, uuid, _int32.pack(len(body) + 5) + body + b"\0", len(head) + 4)
             event.version = first + number
             stamps.append(stamp)
             entries.append(event)
         log.wake()
-

@@ -1,3 +1,5 @@
+public import NebulaCore
+
 /// A growable run of bytes with one owner: what encoders append to and codecs write into. Not Sendable, no locks.
 public final class OutputBuffer {
   /// Behind a pointer, so that the many small appends pay no exclusivity check of a stored property.
@@ -123,4 +125,12 @@ public final class OutputBuffer {
   }
   /// A copy of the bytes, for tests and small things.
   public var array: [UInt8] { [UInt8](UnsafeRawBufferPointer(start: base, count: used)) }
+}
+
+extension SharedBytes {
+  /// Takes over what was written, without a copy; the buffer is this object's from now on.
+  public convenience init(taking output: sending OutputBuffer) {
+    nonisolated(unsafe) let kept = output
+    self.init(adopting: output.withBytes { $0 }) { withExtendedLifetime(kept) {} }
+  }
 }

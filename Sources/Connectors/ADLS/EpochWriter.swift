@@ -19,6 +19,10 @@ actor EpochWriter {
   private var queues: [String: LineQueue] = [:]
   private var placements: [String: Task<Placement, any Error>] = [:]
   private let held = HeldBytes()
+  /// Chunks that are being compressed or are on their way: more would only hold memory.
+  private let bodies: Slots
+  /// Bytes of such chunks.
+  private let sending = Waiting(0)
   private let work = Work()
   private var buffered = 0
   private var taken: UInt64 = 0
@@ -38,6 +42,7 @@ actor EpochWriter {
     self.compressors = compressors
     self.fallbackTime = fallbackTime
     self.done = done
+    bodies = Slots(parts.options.parallelUploads)
   }
 
   // MARK: writing
@@ -57,13 +62,13 @@ actor EpochWriter {
     }
   }
 
-  /// Room in the budget; makes some by appending what waits.
+  /// Room in the budget; makes some by appending what waits, unless enough is on its way already.
   private func room(_ bytes: Int) async throws -> MemoryBudget.Reservation {
     let budget = parts.context.budget
     if let free = budget.tryReserve(bytes, for: .output) { return free }
     while !encodings.isEmpty { try await absorb() }
     if let free = budget.tryReserve(bytes, for: .output) { return free }
-    send(atLeast: max(bytes, buffered / 2))
+    if sending.value < bytes { try await send(atLeast: max(bytes, buffered / 2)) }
     return try await budget.reserve(bytes, for: .output)
   }
 
@@ -71,46 +76,53 @@ actor EpochWriter {
   private func absorb() async throws {
     let (task, reservation) = encodings.removeFirst()
     let slice = await task.value
-    reservation.shrink(to: slice.bytes)
+    reservation.shrink(to: slice.bytes.count)
     held.add(reservation)
     if !slice.rejected.isEmpty {
       try await parts.context.deadLetters.append(slice.rejected, to: id)
       rejected += UInt64(slice.rejected.count)
     }
-    for run in slice.runs { await add(run) }
+    for run in slice.runs { try await add(run, of: slice) }
   }
 
-  private func add(_ run: EncodedRun) async {
-    taken += UInt64(run.ends.count)
-    let base = run.partition.base
-    if done.contains(base) { return held.release(run.bytes.count) }
+  private func add(_ run: EncodedRun, of slice: EncodedSlice) async throws {
+    taken += UInt64(run.records.count)
+    let (base, bytes) = (run.partition.base, slice.bytes(of: run.records).count)
+    if done.contains(base) { return held.release(bytes) }
     if queues[base] == nil {
       queues[base] = LineQueue(run.partition)
       await placer.expect(run.partition, in: id)
     }
-    buffered += run.bytes.count
-    for chunk in queues[base]?.add(run, most: parts.options.chunkBytes) ?? [] { send(chunk, run.partition) }
+    buffered += bytes
+    for chunk in queues[base]?.add(run, of: slice, most: parts.options.chunkBytes) ?? [] {
+      try await send(chunk, run.partition)
+    }
   }
 
   // MARK: appending
 
   /// Appends what waits, the most first, until that much is on its way.
-  private func send(atLeast bytes: Int) {
+  private func send(atLeast bytes: Int) async throws {
     var sent = 0
     for (base, queue) in queues.sorted(by: { $0.value.pending.bytes > $1.value.pending.bytes }) {
       guard sent < bytes, queue.pending.records > 0, let chunk = queues[base]?.take() else { return }
       sent += chunk.bytes
-      send(chunk, queue.partition)
+      try await send(chunk, queue.partition)
     }
   }
 
-  private func send(_ chunk: LineQueue.Chunk, _ partition: Partition) {
-    buffered -= chunk.bytes
+  /// Waits for a slot in the order of sending, so that a chunk never holds one while it waits for a chunk without.
+  private func send(_ chunk: Chunk, _ partition: Partition) async throws {
+    let (size, records, header) = (chunk.bytes, chunk.records, chunk.header)
+    try await bodies.wait()
+    buffered -= size
+    sending.update { $0 += size }
     let previous = placements[partition.base]
     let (parts, placer, gate, compressors, id, held) = (parts, placer, gate, compressors, id, held)
+    let (bodies, sending) = (bodies, sending)
     let body = Task.detached { () throws -> ChunkBody in
       let body = try ChunkBody(chunk, compressors)
-      held.release(chunk.bytes - min(body.bytes.count, chunk.bytes))
+      held.release(size - min(body.bytes.count, size))
       return body
     }
     let placement = Task.detached { () throws -> Placement in
@@ -118,10 +130,14 @@ actor EpochWriter {
       let body = try await body.value
       try await gate.wait()
       return try await placer.place(
-        body.bytes.count, rows: chunk.records, tail: body.tail, header: chunk.header, in: partition, id)
+        body.bytes.count, rows: records, tail: body.tail, header: header, in: partition, id)
     }
     placements[partition.base] = placement
     work.start(cancelling: [placement]) {
+      defer {
+        sending.update { $0 -= size }
+        bodies.signal()
+      }
       let place = try await placement.value
       let body = try await body.value
       try await parts.request {
@@ -129,7 +145,7 @@ actor EpochWriter {
           FileAppend(.shared(body.bytes), to: place.key, at: place.offset, leaseID: place.leaseID, contentMD5: body.md5)
         )
       }
-      held.release(min(body.bytes.count, chunk.bytes))
+      held.release(min(body.bytes.count, size))
       parts.context.crash.pass("after-upload")
       parts.context.metrics.add("adls.bytes_appended", Int64(body.bytes.count))
       parts.context.metrics.add("adls.appends", 1)
@@ -141,7 +157,7 @@ actor EpochWriter {
   /// Appends the rest and waits for all of it; what was written, and the fates of the records.
   func finish() async throws -> (units: [Manifest.Unit], counts: RecordCounts) {
     while !encodings.isEmpty { try await absorb() }
-    send(atLeast: .max)
+    try await send(atLeast: .max)
     try await work.end()
     return (try await placer.finish(id), RecordCounts(committed: taken, rejected: rejected))
   }

@@ -1,20 +1,38 @@
 internal import NebulaCore
 internal import NebulaFormats
 
-/// Records of one partition as they will stand in a file, with where each ends.
-struct EncodedRun: Sendable {
-  let partition: Partition
+/// What an encoder made of a run of records: all of them one behind the other, and who they belong to.
+struct EncodedSlice: Sendable {
+  let bytes: SharedBytes
+  /// Where each record ends.
+  let ends: [UInt32]
+  let runs: [EncodedRun]
   /// What a new file starts with: a CSV header.
   let header: [UInt8]
-  let bytes: SharedBytes
-  let ends: [UInt32]
+  let rejected: [RejectedRecord]
+
+  func bytes(of records: Range<Int>) -> UnsafeRawBufferPointer {
+    let start = records.lowerBound == 0 ? 0 : Int(ends[records.lowerBound - 1])
+    return UnsafeRawBufferPointer(
+      rebasing: bytes.base[start..<(records.isEmpty ? start : Int(ends[records.upperBound - 1]))])
+  }
+
+  /// Where the records of `run` end that fit into `room`, from `first` on.
+  func end(of run: EncodedRun, from first: Int, room: Int) -> Int {
+    let start = first == 0 ? 0 : Int(ends[first - 1])
+    var (low, high) = (first, run.records.upperBound)
+    while low < high {
+      let middle = (low + high) / 2
+      if Int(ends[middle]) - start <= room { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
 }
 
-/// What an encoder made of a run of records.
-struct EncodedSlice: Sendable {
-  var runs: [EncodedRun] = []
-  var rejected: [RejectedRecord] = []
-  var bytes: Int { runs.reduce(0) { $0 + $1.bytes.count } }
+/// Records of a slice that follow each other and belong to one partition.
+struct EncodedRun: Sendable {
+  let partition: Partition
+  var records: Range<Int>
 }
 
 /// Encodes runs of records; a value, used by parallel tasks.
@@ -29,26 +47,32 @@ struct LakeEncoder: Sendable {
   private var style: LineStyle { LineStyle(format: options.format, json: options.json) }
 
   func encode(_ batch: RecordBatch, _ range: Range<Int>) -> EncodedSlice {
-    var slice = EncodedSlice()
-    var pieces = Pieces(batch: batch, encoder: self)
+    let output = OutputBuffer(capacity: slice(of: batch, from: range.lowerBound).bytes / 2)
+    var (ends, runs, rejected): ([UInt32], [EncodedRun], [RejectedRecord]) = ([], [], [])
+    ends.reserveCapacity(range.count)
+    var partitions = Partitions(batch: batch, encoder: self)
     var form = LakeForm(self, style, batch)
     batch.withBytes { bytes in
       for index in range {
-        let piece = pieces.piece(of: index, bytes)
-        let output = piece.bytes
         let start = output.count
         do throws(NebulaError) {
           try form.append(bytes, index, to: output)
-          piece.ends.append(UInt32(output.count))
+          ends.append(UInt32(output.count))
         } catch {
           output.truncate(to: start)
-          slice.rejected.append(Self.rejection(error, batch, bytes, index))
+          rejected.append(Self.rejection(error, batch, bytes, index))
+          continue
+        }
+        let partition = partitions.partition(of: index, bytes)
+        if let last = runs.last, last.partition === partition {
+          runs[runs.count - 1].records = last.records.lowerBound..<ends.count
+        } else {
+          runs.append(EncodedRun(partition: partition, records: ends.count - 1..<ends.count))
         }
       }
     }
-    let header = header(of: batch)
-    slice.runs = pieces.all.filter { !$0.ends.isEmpty }.map { $0.run(header) }
-    return slice
+    return EncodedSlice(
+      bytes: SharedBytes(taking: output), ends: ends, runs: runs, header: header(of: batch), rejected: rejected)
   }
 
   static func rejection(
@@ -126,34 +150,16 @@ enum LakeForm {
   }
 }
 
-/// Records of one partition in the making.
-private final class Piece {
-  let partition: Partition
-  let bytes: OutputBuffer
-  var ends: [UInt32] = []
-  init(_ partition: Partition, capacity: Int) {
-    self.partition = partition
-    bytes = OutputBuffer(capacity: capacity)
-  }
-  /// In a buffer of its very size: many small runs wait together.
-  func run(_ header: [UInt8]) -> EncodedRun {
-    EncodedRun(
-      partition: partition, header: header, bytes: bytes.withBytes { SharedBytes(copying: $0) }, ends: ends)
-  }
-}
-
-/// The pieces of one slice, in the order in which they were first met.
-private struct Pieces {
-  private(set) var all: [Piece] = []
-  private var byKey: [Key: Piece] = [:]
-  private var byBase: [String: Piece] = [:]
-  private var last: (key: Key, piece: Piece)?
+/// Which partition each record of a slice belongs to; those that were met are known.
+private struct Partitions {
+  private var known: [Key: Partition] = [:]
+  private var last: (key: Key, partition: Partition)?
   private let batch: RecordBatch
   private let names: PartitionNames
   private let time: EventTime
   private let indices: [UInt32]?
   /// Events that are staged together.
-  private let isOne: Bool
+  private let one: Partition?
 
   private struct Key: Hashable {
     let namespace: UInt32
@@ -165,23 +171,17 @@ private struct Pieces {
     names = encoder.names
     time = EventTime(batch, fallback: encoder.fallbackTime)
     indices = batch.changes?.namespaces
-    isOne = encoder.options.layout == .perEvent
+    one = encoder.options.layout == .perEvent ? Partition("events", until: nil) : nil
   }
 
-  mutating func piece(of index: Int, _ bytes: UnsafeRawBufferPointer) -> Piece {
-    if isOne { return all.first ?? make(Key(namespace: 0, hour: 0), Partition("events", until: nil)) }
+  mutating func partition(of index: Int, _ bytes: UnsafeRawBufferPointer) -> Partition {
+    if let one { return one }
     let time = time(index, bytes)
     let key = Key(namespace: indices?[index] ?? 0, hour: names.hour(time))
-    if let last, last.key == key { return last.piece }
-    let piece = byKey[key] ?? make(key, names.partition(batch.namespace(of: index), time: time))
-    last = (key, piece)
-    return piece
-  }
-
-  private mutating func make(_ key: Key, _ partition: Partition) -> Piece {
-    let piece = byBase[partition.base] ?? Piece(partition, capacity: all.isEmpty ? 1 << 20 : 4096)
-    if byBase.updateValue(piece, forKey: partition.base) == nil { all.append(piece) }
-    byKey[key] = piece
-    return piece
+    if let last, last.key == key { return last.partition }
+    let partition = known[key] ?? names.partition(batch.namespace(of: index), time: time)
+    known[key] = partition
+    last = (key, partition)
+    return partition
   }
 }
