@@ -33,33 +33,47 @@ struct Draft: Sendable {
   }
 }
 
-/// The namespaces of one batch. Most events stand in the namespace of a recent one, whose bytes are compared first.
+/// The namespaces of one batch. Most events stand in the namespace of the one before; of a thousand collections that
+/// take turns, each is found by the hash of its bytes.
 struct NamespaceTable: Sendable {
   private(set) var all: [Namespace] = []
-  private var seen: [(document: ByteRange, index: UInt32)] = []
+  private var indices: [Namespace: UInt32] = [:]
+  private struct Seen: Sendable {
+    let document: ByteRange
+    let index: UInt32
+  }
+  private var last: Seen?
+  private var seen: [Int: Seen] = [:]
 
   /// The index of a namespace that is known as such.
   mutating func index(of namespace: Namespace) -> UInt32 {
-    if let index = all.firstIndex(of: namespace) { return UInt32(index) }
+    if let index = indices[namespace] { return index }
+    let index = UInt32(all.count)
     all.append(namespace)
-    return UInt32(all.count - 1)
+    indices[namespace] = index
+    return index
   }
 
   /// The index of the namespace that an event's `ns` document names.
   mutating func index(ofDocument range: ByteRange, in bytes: UnsafeRawBufferPointer) -> UInt32? {
     let document = bytes.slice(range)
-    for entry in seen.reversed() where bytes.slice(entry.document).isEqual(document) { return entry.index }
+    if let last, bytes.slice(last.document).isEqual(document) { return last.index }
+    var hasher = Hasher()
+    hasher.combine(bytes: document)
+    let hash = hasher.finalize()
+    if let found = seen[hash], bytes.slice(found.document).isEqual(document) {
+      last = found
+      return found.index
+    }
     guard let database = BSON.find("db", in: document)?.stringText else { return nil }
     let collection = BSON.find("coll", in: document)?.stringText ?? ""
-    let index = index(of: Namespace(database: database, collection: collection))
-    if seen.count < 32 { seen.append((range, index)) }
-    return index
+    let new = Seen(document: range, index: index(of: Namespace(database: database, collection: collection)))
+    (last, seen[hash]) = (new, new)
+    return new.index
   }
 }
 
 extension UnsafeRawBufferPointer {
-  func slice(_ range: ByteRange) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: self[Int(range.start)..<Int(range.end)])
-  }
+  func slice(_ range: ByteRange) -> UnsafeRawBufferPointer { range.slice(of: self) }
   func isEqual(_ other: UnsafeRawBufferPointer) -> Bool { count == other.count && elementsEqual(other) }
 }
