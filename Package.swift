@@ -42,6 +42,7 @@ let package = Package(
     system("CYaml", "yaml-0.1"),
     system("CSQLite", "sqlite3"),
     .target(name: "CMongocStart", path: "Sources/C/CMongocStart"),
+    .target(name: "CProcessStart", path: "Sources/C/CProcessStart"),
     .target(
       name: "CNebulaKernels", path: "Sources/C/CNebulaKernels",
       cSettings: [.define("NDEBUG", .when(configuration: .release))]),
@@ -61,7 +62,7 @@ let package = Package(
       name: "nebula-swift",
       dependencies: [
         "NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "NebulaRuntime", "ADLSConnector",
-        "FileConnector", "MongoConnector", "SnowflakeConnector",
+        "FileConnector", "MongoConnector", "SnowflakeConnector", "CProcessStart",
       ],
       path: "Sources/CLI", swiftSettings: settings),
 

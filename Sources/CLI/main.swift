@@ -1,8 +1,10 @@
+import CProcessStart
 import Glibc
 import NebulaCore
 import NebulaRuntime
 
-// First of all: a signal that comes early must not be lost.
+nebula_limit_arenas()
+// Before anything else: a signal that comes early must not be lost.
 Signals.listen()
 signal(SIGPIPE, SIG_IGN)
 signal(SIGXFSZ, SIG_IGN)

@@ -193,7 +193,7 @@ import Testing
   @Test(arguments: [1, 7, 20, 21, 50, 1000])
   func linesAreCutAtRecords(_ most: Int) {
     var queue = LineQueue(Partition("p", until: nil))
-    var chunks: [LineQueue.Chunk] = []
+    var chunks: [Chunk] = []
     var lines: [String] = []
     for run in 0..<5 {
       let texts = (0..<4).map { "run \(run) line \($0) \(String(repeating: "x", count: run * 3))\n" }
@@ -203,17 +203,28 @@ import Testing
         end += UInt32(text.utf8.count)
         return end
       }
-      let encoded = EncodedRun(
-        partition: queue.partition, header: [], bytes: SharedBytes(copying: Array(texts.joined().utf8)), ends: ends)
-      chunks += queue.add(encoded, most: most)
+      let slice = EncodedSlice(
+        bytes: SharedBytes(copying: Array(texts.joined().utf8)), ends: ends, runs: [], header: [], rejected: [])
+      // Its records may come as one run or as several.
+      for records in run % 2 == 0 ? [0..<4] : [0..<1, 1..<4] {
+        chunks += queue.add(EncodedRun(partition: queue.partition, records: records), of: slice, most: most)
+      }
     }
     chunks.append(queue.take())
     for chunk in chunks { #expect(chunk.bytes <= most || chunk.records == 1) }
-    let text = chunks.flatMap(\.parts).map {
-      String(decoding: UnsafeRawBufferPointer(rebasing: $0.run.bytes.base[$0.range]), as: UTF8.self)
-    }
+    let text = chunks.flatMap(\.blocks).map { String(decoding: $0, as: UTF8.self) }
     #expect(text.joined() == lines.joined())
     #expect(chunks.reduce(0) { $0 + $1.records } == lines.count)
+  }
+
+  @Test func chunksAreKeptInBlocks() {
+    var chunk = Chunk()
+    let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    for start in stride(from: 0, to: bytes.count, by: 777) {
+      bytes[start..<min(bytes.count, start + 777)].withUnsafeBytes { chunk.add($0, records: 1) }
+    }
+    #expect(chunk.blocks.flatMap(\.self) == bytes && chunk.bytes == bytes.count && chunk.records == 387)
+    #expect(chunk.blocks.map(\.count).prefix(7) == [2048, 4096, 8192, 16_384, 32_768, 65_536, 65_536])
   }
 
   @Test func aKeysObjectIDHasATime() {

@@ -32,6 +32,7 @@ import Testing
       target: "nebula-swift", folder: "CLI",
       doors: connectorDoors.union([
         "NebulaRuntime", "ADLSConnector", "FileConnector", "MongoConnector", "SnowflakeConnector",
+        "CProcessStart",
       ])),
   ]
   /// What comes with the toolchain. Foundation is not among it: it is for tests only.
@@ -57,7 +58,10 @@ import Testing
     let lines = Self.rooms.filter { $0.target != "nebula-swift" }.map { "\($0.target) \($0.folder)" }
     #expect(Set(declared) == Set(lines))
     let folders = try Self.package().matches(of: /path: "Sources\/([^"\\]+)"/).map { String($0.1) }
-    #expect(Set(folders).subtracting(Set(Self.rooms.map(\.folder))) == ["C/CNebulaKernels", "C/CMongocStart"])
+    #expect(
+      Set(folders).subtracting(Set(Self.rooms.map(\.folder))) == [
+        "C/CNebulaKernels", "C/CMongocStart", "C/CProcessStart",
+      ])
   }
 
   @Test func thePackageDeclaresOnlyTheseDoors() throws {
