@@ -1,10 +1,16 @@
 """Destination adls as a user meets it: every way of logging in, what is refused and how that reads, and what is never shown."""
 import base64
+import csv
 import datetime
+import gzip
+import io
 import json
+import re
 import urllib.parse
 
+import pymongo
 import pytest
+import zstandard
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 from azure.storage.filedatalake import DataLakeServiceClient, FileSystemSasPermissions, generate_file_system_sas
 
@@ -18,7 +24,7 @@ PLAIN = {"https_only": False, "clock_offset_seconds": 0, "shared_key_allowed": T
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    with Stack(str(tmp_path_factory.mktemp("stack")), mongo=None, snowflake=None, azure=[]) as running:
+    with Stack(str(tmp_path_factory.mktemp("stack")), snowflake=None, azure=[]) as running:
         yield running
 
 
@@ -147,6 +153,161 @@ def test_refusals_are_clear(stack, tmp_path, place, name, verb):
     assert words in error["message"] + error["remedy"], error
     stack.azure("settings", PLAIN)
     assert lines(stack) == []
+
+
+# --- What is written -------------------------------------------------------------------------------------------------
+
+class Shop:
+    """A collection whose every kind of change goes into the lake."""
+
+    def __init__(self, stack: Stack, folder, name: str):
+        self.stack, self.folder = stack, folder
+        self.name = "".join(c if c.isalnum() else "_" for c in name)[-40:]
+        self.client = pymongo.MongoClient(stack.mongo_uri, directConnection=True)
+        self.collection = self.client.shop[self.name]
+        self.client.shop.create_collection(self.name, changeStreamPreAndPostImages={"enabled": True})
+
+    def change(self) -> None:
+        self.collection.insert_one({"_id": "a", "n": 1, "text": 'quoted " and\nnewline'})
+        self.collection.update_one({"_id": "a"}, {"$set": {"n": 2}})
+        with self.client.start_session() as session, session.start_transaction():
+            self.collection.insert_one({"_id": "b/ü"}, session=session)
+        self.collection.delete_one({"_id": "a"})
+
+    def run(self, *extra: str, **set_: object):
+        return call("run", "--source", "mongo", "--dest", "adls", "--state", self.folder / "state", "--until-caught-up", "--name", "shop",
+                    *settings(source__start="timestamp", source__start_timestamp="1:1", source__fullDocumentBeforeChange="whenAvailable",
+                              pipeline__retry_for="1s", **set_), *extra,
+                    env=self.stack.adls_environment("shop", self.name))
+
+
+@pytest.fixture
+def shop(stack, tmp_path, request):
+    return Shop(stack, tmp_path, request.node.name)
+
+
+def files(stack) -> dict[str, bytes]:
+    lake = DataLakeServiceClient(stack.account_url, KEY).get_file_system_client(FILESYSTEM)
+    return {path.name: lake.get_file_client(path.name).download_file().readall() for path in lake.get_paths()
+            if not path.is_directory and not path.name.startswith("_nebula/")}
+
+
+def events(content: bytes) -> list[dict]:
+    return [json.loads(line) for line in content.splitlines()]
+
+
+def test_lines_of_events(stack, shop):
+    shop.change()
+    shop.run().done()
+    (path, content), = files(stack).items()
+    assert re.fullmatch(rf"shop/{shop.name}/year=\d{{4}}/month=\d\d/day=\d\d/hour=\d\d/events-\d{{8}}-\d\d\.jsonl", path)
+    insert, update, inside, delete = events(content)
+    assert list(insert) == ["_meta", "documentKey", "fullDocument", "updateDescription", "fullDocumentBeforeChange"]
+    assert list(insert["_meta"]) == ["operationType", "clusterTime", "wallTime", "ns", "txnNumber", "lsid", "resumeToken"]
+    assert insert["fullDocument"] == {"_id": "a", "n": 1, "text": 'quoted " and\nnewline'} and insert["documentKey"] == {"_id": "a"}
+    assert insert["updateDescription"] is None and insert["_meta"]["txnNumber"] is None and insert["_meta"]["lsid"] is None
+    assert insert["_meta"]["ns"] == {"db": "shop", "coll": shop.name} and set(insert["_meta"]["clusterTime"]) == {"t", "i"}
+    time = datetime.datetime.fromisoformat(insert["_meta"]["wallTime"])
+    assert abs(datetime.datetime.now(datetime.timezone.utc) - time) < datetime.timedelta(minutes=5)
+    assert update["updateDescription"]["updatedFields"] == {"n": 2} and update["fullDocumentBeforeChange"]["n"] == 1
+    assert inside["_meta"]["txnNumber"] > 0 and inside["_meta"]["lsid"]["id"] and inside["documentKey"] == {"_id": "b/ü"}
+    assert delete["_meta"]["operationType"] == "delete" and delete["fullDocument"] is None
+    assert delete["fullDocumentBeforeChange"]["n"] == 2
+    assert len({event["_meta"]["resumeToken"] for event in (insert, update, inside, delete)}) == 4
+
+
+def test_documents_alone(stack, shop):
+    shop.change()
+    shop.run(destination__envelope="false").done()
+    content, = files(stack).values()
+    # An update is looked up as it is now: gone. A deletion leaves its key.
+    assert events(content) == [{"_id": "a", "n": 1, "text": 'quoted " and\nnewline'}, {"_id": "a"}, {"_id": "b/ü"}, {"_id": "a"}]
+
+
+@pytest.mark.parametrize("compression, unpack", [
+    ("none", bytes), ("gzip", gzip.decompress),
+    ("zstd", lambda raw: zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw), read_across_frames=True).read())])
+@pytest.mark.parametrize("layout", ["rolling", "files"])
+def test_compressed_in_each_layout(stack, shop, layout, compression, unpack):
+    shop.change()
+    shop.run(destination__layout=layout, destination__compression=compression).done()
+    (path, content), = files(stack).items()
+    ending = {"none": ".jsonl", "gzip": ".jsonl.gz", "zstd": ".jsonl.zst"}[compression]
+    assert path.endswith(ending) and len(events(unpack(content))) == 4
+    lake = DataLakeServiceClient(stack.account_url, KEY).get_file_system_client(FILESYSTEM)
+    kind = lake.get_file_client(path).get_file_properties().content_settings
+    assert kind.content_encoding is None
+    assert kind.content_type == {"none": "application/x-ndjson", "gzip": "application/gzip", "zstd": "application/zstd"}[compression]
+
+
+def test_a_file_an_event(stack, shop):
+    shop.change()
+    shop.run(destination__layout="per_event").done()
+    found = files(stack)
+    names = sorted(path.rpartition("/")[2] for path in found)
+    assert [name.partition("-")[0] for name in names] == ["delete", "insert", "insert", "update"]
+    assert any(name.startswith("insert-b%2F%C3%BC-") for name in names), names
+    assert all(re.fullmatch(rf"shop/{shop.name}/year=\d{{4}}/month=\d\d/day=\d\d/.*-[0-9a-f]{{24}}-[0-9a-f]{{16}}\.json", path) for path in found)
+    assert sorted(one["_meta"]["operationType"] for content in found.values() for one in events(content)) == [
+        "delete", "insert", "insert", "update"]
+    # Read again from the beginning, by a state that knows nothing: every event has its name, and nothing is written twice.
+    before = dict(found)
+    stack.azure("operations", method="DELETE")
+    lake = DataLakeServiceClient(stack.account_url, KEY).get_file_system_client(FILESYSTEM)
+    lake.delete_file("_nebula/shop/fence")
+    shop.folder = shop.folder / "again"
+    shop.run(destination__layout="per_event").done(committed=4)
+    assert files(stack) == before
+
+
+def test_per_event_never_replaces_what_is_not_its_own(stack, shop):
+    shop.change()
+    shop.run(destination__layout="per_event").done()
+    path = sorted(files(stack))[0]
+    lake = DataLakeServiceClient(stack.account_url, KEY).get_file_system_client(FILESYSTEM)
+    lake.get_file_client(path).upload_data(b"another's", overwrite=True)
+    lake.delete_file("_nebula/shop/fence")
+    shop.folder = shop.folder / "again"
+    error = shop.run(destination__layout="per_event").failed("adls.name_taken", 1)
+    assert path in error["message"]
+    assert files(stack)[path] == b"another's"
+
+
+def test_own_paths_and_names(stack, shop):
+    shop.change()
+    shop.run(destination__path="raw/{pipeline}/{namespace}/dt={yyyy}-{mm}-{dd}", destination__file_name="{coll}-{hh}").done()
+    path, = files(stack)
+    assert re.fullmatch(rf"raw/shop/shop\.{shop.name}/dt=\d{{4}}-\d\d-\d\d/{shop.name}-\d\d\.jsonl", path), path
+
+
+@pytest.mark.parametrize("name, value", [
+    ("path", "../{coll}"), ("path", "a//b"), ("path", "{nothing}"), ("file_name", "a/b"), ("file_name", ""), ("path", "_nebula/x"),
+    ("file_name", "x" * 1200)])
+def test_paths_that_are_refused(stack, shop, name, value):
+    error = shop.run(**{f"destination__{name}": value}).failed("config.bad_property", 2)
+    assert name in error["message"] and not files(stack)
+
+
+def test_csv_in_complete_files(stack, tmp_path, place):
+    (tmp_path / "in.csv").write_text('id,text\n1,"a ""b"", c"\n2,"line\nbreak"\n3,\n')
+    call("run", "--source", "file", "--dest", "adls", "--state", tmp_path / "state", *settings(
+        source__path=tmp_path / "in.csv", destination__layout="files", destination__format="csv", destination__compression="gzip"),
+        env=place | {"ADLS_SHARED_KEY": KEY}).done(committed=3)
+    (path, content), = files(stack).items()
+    assert path.endswith(".csv.gz")
+    assert list(csv.reader(io.StringIO(gzip.decompress(content).decode()))) == [
+        ["id", "text"], ["1", 'a "b", c'], ["2", "line\nbreak"], ["3", ""]]
+
+
+def test_parts_by_size(stack, tmp_path, place):
+    """`MAX_FILE_BYTES` holds for every part, and a record is never cut."""
+    (tmp_path / "in.jsonl").write_text("".join(f'{{"n":{n},"text":"{"x" * 90}"}}\n' for n in range(100)))
+    call("run", "--source", "file", "--dest", "adls", "--state", tmp_path / "state", "--name", "lines", *settings(
+        source__path=tmp_path / "in.jsonl", source__batch_bytes=500), env=place | {"ADLS_SHARED_KEY": KEY, "MAX_FILE_BYTES": "1000"}).done(committed=100)
+    found = files(stack)
+    assert len(found) >= 11 and all(len(content) <= 1000 and content.endswith(b"\n") for content in found.values())
+    parts = sorted(found, key=lambda path: int((re.findall(r"-part-(\d+)", path) or [1])[0]))
+    assert [one["n"] for path in parts for one in events(found[path])] == list(range(100))
 
 
 # --- What is never shown ---------------------------------------------------------------------------------------------
