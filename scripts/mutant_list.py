@@ -12,6 +12,8 @@ STATEMENTS = "SnowflakeConnectorTests.StatementTests"
 COMMITS = "SnowflakeConnectorTests.(CommitTests|FenceTests|FaultTests/(aZombie|twoOf|aDeadWriter|missingFiles))"
 MONGO_TESTS = "MongoConnectorTests.(StreamMachineTests|PositionTests|FragmentTests|StandinTests/(splitEvents|sequencesOf))"
 FILE_TESTS = "FileConnectorTests"
+ADLS = "Sources/Connectors/ADLS"
+ADLS_TESTS = "ADLSConnectorTests"
 
 
 @dataclass(frozen=True)
@@ -230,4 +232,64 @@ MUTANTS = [
         "file: a name that exists is ours whatever it holds", f"{FILE}/FilePublisher.swift",
         "return try digest(of: path) == file.sha256",
         "return true", FILE_TESTS),
+    Mutant(
+        "adls: an epoch is appended while the commit before is under way", f"{ADLS}/EpochWriter.swift",
+        "      try await gate.wait()\n",
+        "", ADLS_TESTS),
+    Mutant(
+        "adls: what an earlier writer appended is not cleared", f"{ADLS}/GrowingFile.swift",
+        "    _ = try await parts.store.flush(FileFlush(key, length: state.length, leaseID: leases.id))\n",
+        "", ADLS_TESTS),
+    Mutant(
+        "adls: a lease has the same id in every session", f"{ADLS}/LeaseName.swift",
+        r'\n\(generation)\n\(session)"',
+        r'\n\(generation)"', ADLS_TESTS),
+    Mutant(
+        "adls: a commit begins without moving the fence", f"{ADLS}/ADLSDestination.swift",
+        "    try await parts.fence.begin(epoch)\n",
+        "", ADLS_TESTS),
+    Mutant(
+        "adls: an older writer takes the fence back", f"{ADLS}/Fence.swift",
+        "if found.generation > lease.generation {",
+        "if found.generation > lease.generation + 9 {", ADLS_TESTS),
+    Mutant(
+        "adls: a state that is older than the lake goes on", f"{ADLS}/Fence.swift",
+        "if let last = found.last, last > known ??",
+        "if let last = found.last, last.generation > 1 << 40, last > known ??", ADLS_TESTS),
+    Mutant(
+        "adls: the length alone says that an epoch is visible", f"{ADLS}/RollingCommitter.swift",
+        "guard let tail = file.tail, tail.bytes > 0 else {",
+        "guard let tail = file.tail, tail.bytes < 0 else {", ADLS_TESTS),
+    Mutant(
+        "adls: a file that is longer than it should be is as it should be", f"{ADLS}/Rolling.swift",
+        "if length == to { return .done(.committed) }",
+        "if length >= to { return .done(.committed) }", ADLS_TESTS),
+    Mutant(
+        "adls: a lease is broken without asking the fence", f"{ADLS}/LeaseTaking.swift",
+        "step = known.isEmpty ? .askFence : .change",
+        "step = known.isEmpty ? .breakLease : .change", ADLS_TESTS),
+    Mutant(
+        "adls: a file whose closing flush was sent is appended to again", f"{ADLS}/GrowingFile.swift",
+        "guard var entry = await parts.journal.entries[key], entry.closing == nil,",
+        "guard var entry = await parts.journal.entries[key],", ADLS_TESTS),
+    Mutant(
+        "adls: files of an epoch that was recovered are appended to from memory", f"{ADLS}/RollingFiles.swift",
+        "    if !clean {",
+        "    if !clean, expected.isEmpty {", ADLS_TESTS),
+    Mutant(
+        "adls: what a pin says to be visible is written again", f"{ADLS}/EpochWriter.swift",
+        "    if done.contains(base) { return held.release(bytes) }\n",
+        "", ADLS_TESTS),
+    Mutant(
+        "adls: staged files are destroyed without a note that says so", f"{ADLS}/LakePublisher.swift",
+        "    _ = try await parts.store.createFile(NewFile(key: mark(epoch)))\n",
+        "", ADLS_TESTS),
+    Mutant(
+        "adls: the fence does not remember what was published", f"{ADLS}/LakePublisher.swift",
+        "    try await parts.fence.end(epoch)\n",
+        "", ADLS_TESTS),
+    Mutant(
+        "adls: an event's file is ours whatever it says", f"{ADLS}/EventPublisher.swift",
+        "found.metadata[LakeParts.eventProperty] == event.identity",
+        "found.metadata[LakeParts.eventProperty] != nil", ADLS_TESTS),
 ]

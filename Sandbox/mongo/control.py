@@ -94,7 +94,7 @@ def workload(server, connection, request):
     if running and running.thread.is_alive():
         raise CommandError(2, "a workload is running")
     names = {"seed": "seed", "rate": "rate", "changes": "changes", "seconds": "seconds", "mix": "mix", "bytes": "bytes",
-             "mixedIds": "mixed_ids"}
+             "mixedIds": "mixed_ids", "collections": "collections"}
     server.workload = Workload(server.store, *namespace(request, "sandboxWorkload"),
                                **{names[name]: value for name, value in body.items() if name in names})
     server.workload.start()

@@ -1,4 +1,4 @@
-"""Keeps changing a collection, inside the server's process: a seeded mix of inserts, updates, replaces and deletes."""
+"""Keeps changing one collection or several, inside the server's process: a seeded mix of inserts, updates, replaces and deletes."""
 import random
 import threading
 import time
@@ -19,8 +19,10 @@ class Workload:
     """`rate` changes a second (0: as fast as it goes) until `changes` are made, `seconds` are over, or it is stopped."""
 
     def __init__(self, store: Store, db: str, coll: str, seed: int = 1, rate: float = 2000, changes: int = 0,
-                 seconds: float = 0, mix: dict | None = None, bytes: int = 330, mixed_ids: bool = False):
-        self.store, self.db, self.coll = store, db, coll
+                 seconds: float = 0, mix: dict | None = None, bytes: int = 330, mixed_ids: bool = False,
+                 collections: list[str] | None = None):
+        """With `collections` each change falls on one of them, else on `coll`."""
+        self.store, self.db, self.colls = store, db, collections or [coll]
         self.chance, self.documents = random.Random(seed), Documents(seed + 1, bytes, mixed_ids)
         self.rate, self.changes, self.seconds = rate, changes, seconds
         mix = mix or DEFAULT_MIX
@@ -49,8 +51,7 @@ class Workload:
     def _run(self) -> None:
         try:
             with self.store.lock:
-                target = self.store.ensure(self.db, self.coll)
-                keys = list(target.keys(None, None))
+                keys = [list(self.store.ensure(self.db, coll).keys(None, None)) for coll in self.colls]
             self._loop(keys)
         except Exception as error:
             self.error = f"{type(error).__name__}: {error}"
@@ -74,8 +75,9 @@ class Workload:
                     self._one(keys)
             self.halt.wait(SLICE_SECONDS if self.rate else 0)
 
-    def _one(self, keys: list) -> None:
-        target, writer = self.store.ensure(self.db, self.coll), Writer(self.store)
+    def _one(self, all_keys: list[list]) -> None:
+        turn = self.chance.randrange(len(all_keys)) if len(all_keys) > 1 else 0
+        keys, target, writer = all_keys[turn], self.store.ensure(self.db, self.colls[turn]), Writer(self.store)
         kind = self.chance.choices(self.names, self.weights)[0] if len(keys) > 10 else "insert"
         if kind == "insert":
             self.number += 1

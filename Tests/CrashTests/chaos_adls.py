@@ -31,12 +31,18 @@ AZURE_FAULTS = [
                          ("status", {"status": 503, "code": "ServerBusy", "retry_after": 0, "times": 2}),
                          ("apply_status", {"status": 500, "code": "OperationTimedOut"}))
 ]
+# Answers take as long as those of a service that is not next door: else most kills would come between two epochs.
+LATENCY = [
+    {"operation": operation, "action": action, "delay_ms": 40, "chance": 0.5, "times": 0}
+    for operation in ("append", "flush", "lease", "create", "blob_put", "rename") for action in ("slow", "slow_before")
+]
 
 
-def to_lake(stack: Stack, seed: int, layout: str, collections: int = 1, documents: int = 12_000, rate: float = 500) -> Chaos:
+def to_lake(stack: Stack, seed: int, layout: str, collections: int = 1, documents: int = 12_000, rate: float = 1000) -> Chaos:
     def set_faults(chance: random.Random | None) -> None:
         stack.azure("faults", {"faults": [] if chance is None else [
-            fault | {"nth": chance.randint(1, 30)} for fault in chance.sample(AZURE_FAULTS, chance.randint(0, 5))]})
+            fault | {"nth": chance.randint(1, 30)} for fault in chance.sample(AZURE_FAULTS, chance.randint(0, 5))
+        ] + LATENCY})
         mongo_faults(stack, chance, most=1)
     scenario = MongoToLake(stack, f"chaos_{layout}_{collections}_{seed}", seed, documents, rate, layout, collections)
     return Chaos(scenario, seed, set_faults)

@@ -14,7 +14,7 @@ SETTINGS = [
 
 
 class MongoScenario:
-    """One pipeline with a state folder of its own; several share a stack. The first namespace is the one that changes."""
+    """One pipeline with a state folder of its own; several share a stack. The namespaces are of one database."""
     destination: str
 
     def __init__(self, stack: Stack, name: str, namespaces: list[str], seed: int, documents: int, rate: float):
@@ -33,7 +33,9 @@ class MongoScenario:
     def change(self) -> None:
         """Starts the changes, and ends those that a failed test before left running."""
         self.stop_changing()
-        self.stack.mongo({"sandboxWorkload": self.namespaces[0], "seed": self.seed + 1, "rate": self.rate, "mixedIds": True})
+        self.stack.mongo({
+            "sandboxWorkload": self.namespaces[0], "seed": self.seed + 1, "rate": self.rate, "mixedIds": True,
+            "collections": [namespace.partition(".")[2] for namespace in self.namespaces]})
 
     def stop_changing(self) -> None:
         self.stack.mongo({"sandboxWorkload": "stop"})
