@@ -273,10 +273,6 @@ MUTANTS = [
         "guard var entry = await parts.journal.entries[key], entry.closing == nil,",
         "guard var entry = await parts.journal.entries[key],", ADLS_TESTS),
     Mutant(
-        "adls: files of an epoch that was recovered are appended to from memory", f"{ADLS}/RollingFiles.swift",
-        "    if !clean {",
-        "    if !clean, expected.isEmpty {", ADLS_TESTS),
-    Mutant(
         "adls: what a pin says to be visible is written again", f"{ADLS}/EpochWriter.swift",
         "    if done.contains(base) { return held.release(bytes) }\n",
         "", ADLS_TESTS),

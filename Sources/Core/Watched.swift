@@ -16,12 +16,14 @@ package final class Watched<Value: Sendable>: Sendable {
   package var value: Value { state.withLock { $0.value } }
 
   /// Changes the value and wakes everybody.
-  package func update(_ change: (inout Value) -> Void) {
-    let waiters = state.withLock { state in
-      change(&state.value)
-      return take(&state)
+  @discardableResult
+  package func update<Result>(_ change: (inout Value) -> sending Result) -> sending Result {
+    let (result, waiters) = state.withLock { state in
+      let result = change(&state.value)
+      return (result, take(&state))
     }
     for waiter in waiters { waiter.resume() }
+    return result
   }
 
   /// Waits until `take` gives something; it may change the value (and then wakes the others).

@@ -29,6 +29,18 @@ public struct LineStyle: Sendable {
     self.dialect = dialect
     self.nullText = nullText
   }
+
+  /// The first line of a CSV file with these columns.
+  public func header(_ columns: [String]) -> [UInt8] {
+    let output = OutputBuffer(capacity: 256)
+    for (index, name) in columns.enumerated() {
+      if index > 0 { output.append(dialect.delimiter) }
+      var name = name
+      name.withUTF8 { CSVText.appendField(UnsafeRawBufferPointer($0), dialect: dialect, to: output) }
+    }
+    CSVText.endRow(from: 0, dialect: dialect, in: output)
+    return output.array
+  }
 }
 
 /// How one plain record of a batch (no change) becomes a line. Throws for a record that can't be written; what it appended is then
@@ -59,6 +71,15 @@ public struct RecordForm {
     case (.csv, .csv):
       kind = .csvToCSV(from: batch.schema.map { CSVDialect($0) } ?? style.dialect, to: style.dialect)
     }
+  }
+
+  /// About how large record `index` becomes, for the budget.
+  public static func estimate(_ style: LineStyle, _ batch: RecordBatch, _ index: Int) -> Int {
+    let payload = batch.records[index].count
+    guard style.format == .jsonl, batch.format == .csv, let schema = batch.schema else {
+      return batch.format == .bson ? 2 * payload + 64 : payload + 16
+    }
+    return payload + schema.columns.reduce(16) { $0 + $1.name.utf8.count + 6 }
   }
 
   /// Appends record `index` of the batch, whose buffer is `bytes`, as a line.

@@ -11,7 +11,7 @@ struct Killed: Error {}
 final class MemoryLake: Sendable {
   struct File: Sendable {
     var committed: [UInt8] = []
-    var pending: [(offset: Int, bytes: [UInt8])] = []
+    var pending: [(offset: Int, bytes: [UInt8], lease: String?)] = []
     var properties: [String: String] = [:]
     var lease: String?
     var etag: String
@@ -138,8 +138,8 @@ extension LakeStoreModel {
     try effect { state in
       var file = try state.writable(append.key, append.leaseID)
       guard append.offset >= file.committed.count else { throw refused(.objectsBadPosition, append.key) }
-      file.pending.removeAll { $0.offset == append.offset }
-      file.pending.append((append.offset, bytes))
+      file.pending.removeAll { $0.offset == append.offset && $0.lease == append.leaseID }
+      file.pending.append((append.offset, bytes, append.leaseID))
       state.files[append.key] = file
     }
   }
@@ -147,7 +147,9 @@ extension LakeStoreModel {
     try effect { state in
       var file = try state.writable(flush.key, flush.leaseID)
       var content = file.committed
-      while content.count < flush.length, let next = file.pending.first(where: { $0.offset == content.count }) {
+      for next in file.pending.sorted(by: { $0.offset < $1.offset }) where next.offset < flush.length {
+        // What two have appended to one place is nothing that anybody may count on.
+        guard next.offset == content.count else { throw refused(.objectsBadPosition, flush.key) }
         content += next.bytes
       }
       guard content.count == flush.length else { throw refused(.objectsBadPosition, flush.key) }

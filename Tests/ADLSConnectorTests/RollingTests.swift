@@ -178,6 +178,33 @@ import Testing
     await next.close()
   }
 
+  /// The closing process dies before or after each of its effects; then an event comes for the hour that it closed.
+  @Test func aDeathWhileClosingLeavesNoFileClosedTwice() async throws {
+    let late = hour + 90_000_000
+    for number in 1... {
+      var happened = false
+      for death in [ProcessLake.Death.before(number), .after(number)] {
+        let world = try World(batches: 2)
+        let first = try await opened(world, generation: 1, wall: late)
+        _ = try await first.commit(try await prepared(first, epoch(1, 1), 0))
+        await first.close()
+        let dying = ProcessLake(world.lake, death: death)
+        let closer = try world.destination(dying, wall: late, mode: .untilCaughtUp)
+        try? await closer.open(Lease(pipeline: "p", generation: 2))
+        await closer.close()
+        happened = dying.isDead || happened
+        let next = try world.destination(ProcessLake(world.lake), wall: late, mode: .untilCaughtUp)
+        try await next.open(Lease(pipeline: "p", generation: 3))
+        _ = try await next.commit(try await prepared(next, epoch(3, 1), 1))
+        await next.close()
+        #expect(world.verdict() == nil, "\(death)")
+        #expect(
+          world.lake.files.values.allSatisfy { $0.closes == 1 }, "\(death): \(world.lake.files.mapValues(\.closes))")
+      }
+      if !happened { break }
+    }
+  }
+
   /// The highest part is read from the store: a reader's or another pipeline's files are never appended to.
   @Test func foreignPartsAreNeverAppendedTo() async throws {
     let world = try World(batches: 1)

@@ -176,7 +176,7 @@ final class World: Sendable {
       sleep: { duration in
         if process.isDead { throw CancellationError() }
         guard duration >= .seconds(5) else { return await Task.yield() }
-        try await Waiting(false).wait { $0 }
+        try await Watched(false).wait { $0 ? () : nil }
       })
   }
 

@@ -22,7 +22,7 @@ actor EpochWriter {
   /// Chunks that are being compressed or are on their way: more would only hold memory.
   private let bodies: Slots
   /// Bytes of such chunks.
-  private let sending = Waiting(0)
+  private let sending = Watched(0)
   private let work = Work()
   private var buffered = 0
   private var taken: UInt64 = 0

@@ -60,7 +60,7 @@ struct LakeEncoder: Sendable {
           ends.append(UInt32(output.count))
         } catch {
           output.truncate(to: start)
-          rejected.append(Self.rejection(error, batch, bytes, index))
+          rejected.append(RejectedRecord(error, index, of: batch))
           continue
         }
         let partition = partitions.partition(of: index, bytes)
@@ -75,28 +75,9 @@ struct LakeEncoder: Sendable {
       bytes: SharedBytes(taking: output), ends: ends, runs: runs, header: header(of: batch), rejected: rejected)
   }
 
-  static func rejection(
-    _ error: NebulaError, _ batch: RecordBatch, _ bytes: UnsafeRawBufferPointer, _ index: Int
-  ) -> RejectedRecord {
-    var error = error
-    error.place = error.place ?? .init(path: batch.namespace(of: index).description)
-    error.disposition = .reject
-    let range = batch.records[index]
-    return RejectedRecord(
-      error, payload: Array(bytes[Int(range.start)..<Int(range.end)].prefix(1 << 20)), format: batch.format)
-  }
-
   private func header(of batch: RecordBatch) -> [UInt8] {
     guard options.format == .csv else { return [] }
-    let output = OutputBuffer(capacity: 256)
-    let names = batch.format == .csv ? batch.schema?.columns.map(\.name) ?? [] : columns
-    for (index, name) in names.enumerated() {
-      if index > 0 { output.append(style.dialect.delimiter) }
-      var name = name
-      name.withUTF8 { CSVText.appendField(UnsafeRawBufferPointer($0), dialect: style.dialect, to: output) }
-    }
-    output.append(UInt8(ascii: "\n"))
-    return output.array
+    return style.header(batch.format == .csv ? batch.schema?.columns.map(\.name) ?? [] : columns)
   }
 
   /// The records from `first` on that one task encodes, about 1 MiB, and about how large they become.
@@ -116,11 +97,7 @@ struct LakeEncoder: Sendable {
       let slices = changes.documents[index].count + changes.befores[index].count + changes.updates[index].count
       return 2 * (slices + changes.keys[index].count) + 500 + framing
     }
-    let payload = batch.records[index].count
-    guard options.format == .jsonl, batch.format == .csv, let schema = batch.schema else {
-      return batch.format == .bson ? 2 * payload + 64 : payload + 16
-    }
-    return payload + schema.columns.reduce(16) { $0 + $1.name.utf8.count + 6 }
+    return framing + RecordForm.estimate(style, batch, index)
   }
 }
 

@@ -160,7 +160,7 @@ actor RollingFiles: Placer {
   }
 
   private func closeAll(_ due: [(base: String, key: String)]) async throws {
-    let failure = Waiting<(any Error)?>(nil)
+    let failure = Watched<(any Error)?>(nil)
     let keys = due.map(\.key)
     let work = Task.detached { [self, parts, leases] in
       do { try await Closing(parts, leases).close(keys) } catch { failure.update { $0 = error } }

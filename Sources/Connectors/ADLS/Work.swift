@@ -12,13 +12,13 @@ final class Work: Sendable {
     var failure: (any Error)?
     var isCancelled = false
   }
-  private let state = Waiting(State())
+  private let state = Watched(State())
 
   /// Starts a task; `others` are cancelled with it.
   func start<Value: Sendable>(
     cancelling others: [Task<Value, any Error>] = [], _ body: @escaping @Sendable () async throws -> Void
   ) {
-    let number = state.change { state in
+    let number = state.update { state in
       state.next += 1
       state.running += 1
       return state.next
@@ -35,7 +35,7 @@ final class Work: Sendable {
       for other in others { _ = await other.result }
       ended(number, failure)
     }
-    let isLate = state.change { state in
+    let isLate = state.update { state in
       if state.finished.remove(number) == nil { state.tasks[number] = task }
       return state.isCancelled
     }
@@ -56,11 +56,11 @@ final class Work: Sendable {
   }
   /// Waits for all; throws the first failure, as soon as there is one, or when the waiting task is cancelled.
   func end() async throws {
-    try await state.wait { $0.running == 0 || $0.failure != nil }
+    try await state.wait { $0.running == 0 || $0.failure != nil ? () : nil }
     try check()
   }
   func cancel() {
-    let tasks = state.change { state in
+    let tasks = state.update { state in
       state.isCancelled = true
       return Array(state.tasks.values)
     }

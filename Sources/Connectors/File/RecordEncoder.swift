@@ -63,36 +63,17 @@ struct RecordEncoder: Sendable {
           ends.append(output.count)
         } catch {
           output.truncate(to: start)
-          result.rejected.append(rejection(error, batch, bytes, index))
+          result.rejected.append(RejectedRecord(error, index, of: batch))
         }
       }
     }
   }
 
-  private func rejection(
-    _ error: NebulaError, _ batch: RecordBatch, _ bytes: UnsafeRawBufferPointer, _ index: Int
-  ) -> RejectedRecord {
-    var error = error
-    error.place = error.place ?? .init(path: batch.namespace(of: index).description)
-    error.disposition = .reject
-    let range = batch.records[index]
-    return RejectedRecord(
-      error, payload: Array(bytes[Int(range.start)..<Int(range.end)].prefix(CutRecords.keptBytes)), format: batch.format
-    )
-  }
-
   private func header(of batch: RecordBatch) -> [UInt8] {
     guard options.format == .csv else { return [] }
-    let output = OutputBuffer(capacity: 256)
     let names =
       batch.changes != nil ? ChangeForm.names : batch.format == .csv ? batch.schema?.columns.map(\.name) ?? [] : columns
-    for (index, name) in names.enumerated() {
-      if index > 0 { output.append(options.dialect.delimiter) }
-      var name = name
-      name.withUTF8 { CSVText.appendField(UnsafeRawBufferPointer($0), dialect: options.dialect, to: output) }
-    }
-    CSVText.endRow(from: 0, dialect: options.dialect, in: output)
-    return output.array
+    return options.style.header(names)
   }
 
   /// About how large the records become, for the budget.
@@ -101,11 +82,7 @@ struct RecordEncoder: Sendable {
       let slices = changes.documents[index].count + changes.befores[index].count + changes.updates[index].count
       return 2 * (slices + changes.keys[index].count) + 400
     }
-    let payload = batch.records[index].count
-    guard options.format == .jsonl, batch.format == .csv, let schema = batch.schema else {
-      return batch.format == .bson ? 2 * payload + 64 : payload + 16
-    }
-    return payload + schema.columns.reduce(16) { $0 + $1.name.utf8.count + 6 }
+    return RecordForm.estimate(options.style, batch, index)
   }
 }
 

@@ -95,7 +95,7 @@ final class FileWriter: @unchecked Sendable {
           records += 1
         } catch {
           guard error.disposition == .reject else { throw error }
-          refused.append(RowEncoding.rejected(error, index, of: batch))
+          refused.append(RejectedRecord(error, index, of: batch))
         }
         if rows.count >= piece {
           try flush()

@@ -34,26 +34,4 @@ enum RowEncoding {
   static func unreadable(_ problem: String) -> NebulaError {
     NebulaError(.unreadableRecord, "\(problem).", remedy: "Correct the record at its origin.", disposition: .reject)
   }
-
-  /// The record with its error and place, for the dead letters.
-  static func rejected(_ error: NebulaError, _ index: Int, of batch: RecordBatch) -> RejectedRecord {
-    var error = error
-    batch.withBytes { bytes in
-      let key = batch.changes.flatMap { keyText($0.keys[index].slice(of: bytes), batch.format) }
-      error.place = .init(
-        path: batch.namespace(of: index).description, line: error.place?.line, column: error.place?.column, key: key)
-    }
-    error.disposition = .reject
-    let payload = batch.withBytes { [UInt8](batch.records[index].slice(of: $0)) }
-    return RejectedRecord(error, payload: payload, format: batch.format)
-  }
-
-  /// A key as JSON text; nil when there is none that can be read.
-  static func keyText(_ key: UnsafeRawBufferPointer, _ format: PayloadFormat) -> String? {
-    guard key.count > 0 else { return nil }
-    guard format == .bson else { return String(decoding: key, as: UTF8.self) }
-    let output = OutputBuffer(capacity: 128)
-    guard (try? BSONToJSON(.canonical).append(document: key, to: output)) != nil else { return nil }
-    return output.withBytes { String(decoding: $0, as: UTF8.self) }
-  }
 }

@@ -1,8 +1,7 @@
-internal import NebulaCore
 internal import Synchronization
 
 /// So many workers at once; whoever finds none free waits, in the order of asking.
-final class Slots: Sendable {
+package final class Slots: Sendable {
   private struct Waiter {
     let id: UInt64
     let continuation: CheckedContinuation<Bool, Never>
@@ -15,10 +14,10 @@ final class Slots: Sendable {
   }
   private let state: Mutex<State>
 
-  init(_ count: Int) { state = Mutex(State(free: count)) }
+  package init(_ count: Int) { state = Mutex(State(free: count)) }
 
   /// Waits for a slot; throws `CancellationError` when the task is cancelled meanwhile.
-  func wait() async throws {
+  package func wait() async throws {
     let id = state.withLock { state in
       state.nextID += 1
       return state.nextID
@@ -43,7 +42,7 @@ final class Slots: Sendable {
   }
 
   /// Gives a slot back.
-  func signal() {
+  package func signal() {
     let next = state.withLock { state -> Waiter? in
       if state.waiters.isEmpty {
         state.free += 1
