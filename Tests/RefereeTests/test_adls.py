@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import re
+import signal
+import time
 import urllib.parse
 
 import pymongo
@@ -15,7 +17,7 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_ac
 from azure.storage.filedatalake import DataLakeServiceClient, FileSystemSasPermissions, generate_file_system_sas
 
 from Sandbox.azure.world import ACCOUNT, KEY
-from Sandbox.program import call, settings
+from Sandbox.program import Run, call, settings, wait_until
 from Sandbox.stack import FILESYSTEM, Stack
 
 TENANT, CLIENT = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
@@ -308,6 +310,35 @@ def test_parts_by_size(stack, tmp_path, place):
     assert len(found) >= 11 and all(len(content) <= 1000 and content.endswith(b"\n") for content in found.values())
     parts = sorted(found, key=lambda path: int((re.findall(r"-part-(\d+)", path) or [1])[0]))
     assert [one["n"] for path in parts for one in events(found[path])] == list(range(100))
+
+
+# --- Signals ---------------------------------------------------------------------------------------------------------
+
+HELD = {"token": {"operation": "token"}, "fence": {"operation": "blob_put"}, "list": {"operation": "list"},
+        "create": {"operation": "create"}, "lease": {"operation": "lease"}, "append": {"operation": "append"},
+        "flush": {"operation": "flush"}, "rename": {"operation": "rename"}}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_the_shutdown_deadline_holds_whatever_has_no_answer(stack, shop, name):
+    """The one request is not answered for a minute."""
+    shop.change()
+    stack.azure("faults", {"faults": [HELD[name] | {"action": "stall", "delay_ms": 60_000, "times": 0}]})
+    environment = stack.adls_environment("shop", shop.name)
+    if name == "token":
+        del environment["ADLS_SHARED_KEY"]
+        environment |= ways(stack, shop.folder)["service principal"]
+    run = Run(["run", "--source", "mongo", "--dest", "adls", "--state", str(shop.folder / "state"), "--name", "shop", *settings(
+        source__start="timestamp", source__start_timestamp="1:1", destination__flush_interval="200ms", pipeline__shutdown_deadline="200ms",
+        destination__layout="files" if name == "rename" else "rolling")], environment, shop.folder / "log")
+    wait_until(lambda: stack.azure("faults")["faults"][0]["done"], 30, f"a held {name}", run)
+    run.signal(signal.SIGTERM)
+    started = time.monotonic()
+    assert run.wait(55) == 0, run.output
+    assert time.monotonic() - started < 25, "the deadline is 200 ms, each of two clean-ups has 3 s"
+    stack.azure("faults", {"faults": []})
+    shop.run(destination__layout="files" if name == "rename" else "rolling").done()
+    assert sum(len(events(content)) for content in files(stack).values()) == 4
 
 
 # --- What is never shown ---------------------------------------------------------------------------------------------

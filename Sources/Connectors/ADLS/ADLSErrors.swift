@@ -39,8 +39,6 @@ let adlsErrors: [ErrorSpecification] = [
   .init(
     .adlsJournal, "The list of growing files beside the state can't be read or written.", remedy: "See the message."),
   .init(.adlsNoChanges, "Layout per_event needs events that have a name.", remedy: "Use layout rolling or files."),
-  .init("file.not_an_object", "A record is no JSON object, so it has no columns.", remedy: "Use format jsonl."),
-  .init("file.unknown_key", "A record has a key that is no column.", remedy: "List all columns in `columns`."),
 ]
 
 /// An error that a defect of this program would have to explain.

@@ -5,7 +5,7 @@ public actor TokenCache {
   private let source: any TokenSource
   private let clock: Timekeeper
   private var life = TokenLife()
-  private var refreshing: Task<AccessToken, any Error>?
+  private var refreshing: SharedRequest<AccessToken>?
 
   /// Makes an empty one; nothing is asked for yet.
   public init(_ source: any TokenSource, clock: Timekeeper) {
@@ -36,15 +36,13 @@ public actor TokenCache {
   /// The other side refused `token`: the next one is new.
   public func refused(_ token: AccessToken) { life.refused(token.value) }
 
-  /// Everyone who waits gets the same answer. A task of its own: who began it may be cancelled.
+  /// Everyone who waits gets the same answer.
   private func refresh() async throws -> AccessToken {
-    if let refreshing { return try await refreshing.value }
-    let (source, clock) = (source, clock)
+    if let refreshing, refreshing.isUnderway { return try await refreshing.answer() }
     let start = clock.monotonic()
-    let task = Task { try await source.fetch() }
-    refreshing = task
-    defer { refreshing = nil }
-    let token = try await task.value
+    let request = SharedRequest { [source] in try await source.fetch() }
+    refreshing = request
+    let token = try await request.answer()
     life.arrived(token, askedAt: start)
     return token
   }

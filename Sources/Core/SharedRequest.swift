@@ -1,10 +1,8 @@
-internal import NebulaCore
-
 /// One request whose answer several tasks want.
 ///
 /// A task that is cancelled stops waiting at once; when nobody waits any more, the request is cancelled too. Waiting for
 /// the value of a `Task` would not end before the server answers, however the shutdown's deadline passes.
-struct SharedRequest<Answer: Sendable>: Sendable {
+package struct SharedRequest<Answer: Sendable>: Sendable {
   private struct State {
     var answer: Result<Answer, any Error>?
     var waiting = 0
@@ -14,7 +12,7 @@ struct SharedRequest<Answer: Sendable>: Sendable {
   private let task: Task<Void, Never>
 
   /// Starts the request.
-  init(_ body: @escaping @Sendable () async throws -> Answer) {
+  package init(_ body: @escaping @Sendable () async throws -> Answer) {
     let state = Watched(State())
     self.state = state
     task = Task {
@@ -25,13 +23,13 @@ struct SharedRequest<Answer: Sendable>: Sendable {
   }
 
   /// Whether whoever comes now may wait for it too: it has no answer yet, and was not given up.
-  var isUnderway: Bool {
+  package var isUnderway: Bool {
     let state = state.value
     return state.answer == nil && !state.isGivenUp
   }
 
   /// The answer. Throws its error, or `CancellationError` when the waiting task is cancelled first.
-  func answer() async throws -> Answer {
+  package func answer() async throws -> Answer {
     state.update { $0.waiting += 1 }
     do {
       return try await state.wait { $0.answer }.get()
