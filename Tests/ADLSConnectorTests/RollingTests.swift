@@ -144,6 +144,22 @@ import Testing
     }
   }
 
+  /// What can't be appended gives its memory back, and the error comes out where the writer waits for room.
+  @Test(.timeLimit(.minutes(1))) func aFailedAppendEndsAWriterThatWaitsForRoom() async throws {
+    let world = try World(batches: 1)
+    let process = ProcessLake(world.lake)
+    let destination = try world.destination(process)
+    try await destination.open(Lease(pipeline: "p", generation: 1))
+    let id = epoch(1, 1)
+    try await destination.begin(id, pin: nil)
+    process.kill()
+    await #expect(throws: Killed.self) {
+      for _ in 0..<20_000 { try await destination.write(EventSource.batch(0, position: nil), to: id) }
+    }
+    try? await destination.abort(id, nil)
+    await destination.close()
+  }
+
   // MARK: closing
 
   @Test func aFileIsClosedOnceWhenItsHourHasPassed() async throws {

@@ -99,6 +99,21 @@ import Testing
     await rig.close()
   }
 
+  /// What can't be uploaded gives its memory back, and the error comes out where the writer waits for room.
+  @Test(.timeLimit(.minutes(2))) func aFailedUploadEndsAWriterThatWaitsForRoom() async throws {
+    let standIn = try StandIn()
+    let rig = try Rig(standIn, budget: 2 << 20, spoolBytes: 0)
+    try await rig.open()
+    try await standIn.faults(["service": "s3", "method": "PUT", "action": "status", "status": 403, "times": 0])
+    try await rig.destination.begin(.at(1, 1), pin: nil)
+    let batch = ChangeBatch.orders(1000)
+    await #expect(throws: NebulaError.self) {
+      for _ in 0..<500 { try await rig.destination.write(batch, to: .at(1, 1)) }
+    }
+    try await rig.destination.abort(.at(1, 1), nil)
+    await rig.close()
+  }
+
   /// A file whose first write fails was given to nobody: it must go by itself, with its descriptor.
   @Test func aSpoolFileThatCannotBeginLeavesNothing() async throws {
     let folder = NSTemporaryDirectory() + "nebula-spool-\(UUID().uuidString)"

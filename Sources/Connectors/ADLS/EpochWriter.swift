@@ -134,18 +134,21 @@ actor EpochWriter {
     }
     placements[partition.base] = placement
     work.start(cancelling: [placement]) {
+      var left = size
       defer {
+        // Also of a chunk that failed: whoever waits for room would never see the error.
+        held.release(left)
         sending.update { $0 -= size }
         bodies.signal()
       }
-      let place = try await placement.value
       let body = try await body.value
+      left = min(body.bytes.count, size)
+      let place = try await placement.value
       try await parts.request {
         try await parts.store.append(
           FileAppend(.shared(body.bytes), to: place.key, at: place.offset, leaseID: place.leaseID, contentMD5: body.md5)
         )
       }
-      held.release(min(body.bytes.count, size))
       parts.context.crash.pass("after-upload")
       parts.context.metrics.add("adls.bytes_appended", Int64(body.bytes.count))
       parts.context.metrics.add("adls.appends", 1)
