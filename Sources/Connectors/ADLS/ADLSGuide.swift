@@ -55,6 +55,9 @@ let adlsGuide = #"""
   its ObjectId, else the time at which the copy began; always UTC. An event for an hour whose file is closed goes into that
   hour's next part. Names never depend on when the program ran.
 
+  The copy of an old collection makes a file for every hour in which one of its ObjectIds was made, a few requests each: where
+  that is too many, leave `{hh}` out of `path` and `file_name`, and there is one a day.
+
   A closing flush is what Event Grid tells its listeners of (`BlobCreated`, `FlushWithClose`); each file gets exactly one.
 
   ### Exactly once
