@@ -209,7 +209,7 @@ def get_metadata(call):
 
 @operation("account_info", "rl", "read")
 def account_info(call):
-    return Response(200, {"x-ms-sku-name": "Standard_LRS", "x-ms-account-kind": "StorageV2", "x-ms-is-hns-enabled": "true"})
+    return Response(200, {"x-ms-sku-name": "Standard_LRS", "x-ms-account-kind": "StorageV2", "x-ms-is-hns-enabled": str(call.world.settings.hierarchy).lower()})
 
 
 @operation("container_list", "l", "read", "s")

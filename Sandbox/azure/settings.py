@@ -6,6 +6,7 @@ class Settings:
         self.clock_offset_seconds = 0.0       # the service's clock minus this machine's: x-ms-date, SAS and tokens are judged by it
         self.max_skew_seconds = 900.0         # x-ms-date may be off by this
         self.token_seconds = 3600.0           # lifetime of the tokens it issues
+        self.hierarchy = True                 # what the account says of its namespace; nothing else changes
         self.https_only = False               # 400 AccountRequiresHttps to plain http
         self.shared_key_allowed = True        # else 403 KeyBasedAuthenticationNotPermitted
         self.max_appends = 50000              # blocks a file may have; then 409 BlockCountExceedsLimit

@@ -21,7 +21,7 @@ from Sandbox.program import Run, call, settings, wait_until
 from Sandbox.stack import FILESYSTEM, Stack
 
 TENANT, CLIENT = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
-PLAIN = {"https_only": False, "clock_offset_seconds": 0, "shared_key_allowed": True}
+PLAIN = {"hierarchy": True, "https_only": False, "clock_offset_seconds": 0, "shared_key_allowed": True}
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,15 @@ REFUSED = {
     "http over the network": ({"ADLS_SHARED_KEY": KEY, "ADLS_ACCOUNT_URL": "http://lake.example.com/acme"}, {}, "http.insecure", 2, "https://"),
     "clock that is off": ({"ADLS_SHARED_KEY": KEY}, {"clock_offset_seconds": 3600}, "credentials.clock_skew", 3, "clock"),
 }
+
+
+def test_a_flat_account_is_told_by_validate(stack, tmp_path, place):
+    stack.azure("settings", {"hierarchy": False})
+    (tmp_path / "in.jsonl").write_text("")
+    outcome = call("validate", "--source", "file", "--dest", "adls", "--state", tmp_path / "state",
+                   *settings(source__path=tmp_path / "in.jsonl"), env=place | {"ADLS_SHARED_KEY": KEY})
+    error, = [one["error"] for one in outcome.said[-1]["findings"] if not one["passed"]]
+    assert (error["code"], outcome.code) == ("adls.no_hierarchy", 3) and error["remedy"]
 
 
 # A look changes nothing.

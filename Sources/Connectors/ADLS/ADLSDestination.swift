@@ -64,6 +64,15 @@ actor ADLSDestination: Destination {
               exit: .environment))
         ]
       }
+      guard try await store.hasHierarchy() != false else {
+        return [
+          .failed(
+            NebulaError(
+              .adlsNoHierarchy, "The account \(store.location.account) has no hierarchical namespace.",
+              remedy: "Choose an account that has one, or migrate this one (az storage account hns-migration).",
+              at: .init(path: "account_url"), exit: .environment))
+        ]
+      }
       return [
         .passed(
           "The file system \(store.location.fileSystem) in \(store.location.dfsEndPoint) answers (\(store.credentialName))."

@@ -10,6 +10,7 @@ extension NebulaError.Code {
   static let adlsStagedMissing: Self = "adls.staged_missing"
   static let adlsLayoutChanged: Self = "adls.layout_changed"
   static let adlsJournal: Self = "adls.journal"
+  static let adlsNoHierarchy: Self = "adls.no_hierarchy"
   static let adlsNoChanges: Self = "adls.no_changes"
   static let fenced: Self = "state.fenced"
   static let behindDestination: Self = "state.behind_destination"
@@ -38,6 +39,9 @@ let adlsErrors: [ErrorSpecification] = [
     remedy: "Run once with the old layout, then change it."),
   .init(
     .adlsJournal, "The list of growing files beside the state can't be read or written.", remedy: "See the message."),
+  .init(
+    .adlsNoHierarchy, "The storage account is a flat one: it has no hierarchical namespace.",
+    remedy: "Choose an account that has one."),
   .init(.adlsNoChanges, "Layout per_event needs events that have a name.", remedy: "Use layout rolling or files."),
 ]
 

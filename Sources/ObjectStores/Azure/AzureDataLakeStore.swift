@@ -60,6 +60,15 @@ public final class AzureDataLakeStore: ConditionalObjectStore {
     }
   }
 
+  /// Whether the account has a hierarchical namespace; nil when who asks may not know.
+  public func hasHierarchy() async throws -> Bool? {
+    let call = AzureCall(
+      operation: "Looking at the account", service: .blob, method: "GET",
+      query: [("restype", "account"), ("comp", "properties")])
+    let answer = try await session.send(call) { $0.status == 200 || (400..<404).contains($0.status) }
+    return answer.headers["x-ms-is-hns-enabled"].map { $0.lowercased() == "true" }
+  }
+
   /// Makes it; one that is there is no error.
   public func createFileSystem() async throws {
     let call = AzureCall(
