@@ -1,7 +1,9 @@
 """What tests may turn, at start (`--set name=value`) or while running (`POST /sandbox/settings`)."""
 
+from ..settings import Settings as Changeable
 
-class Settings:
+
+class Settings(Changeable):
     def __init__(self):
         self.clock_offset_seconds = 0.0       # the service's clock minus this machine's: x-ms-date, SAS and tokens are judged by it
         self.max_skew_seconds = 900.0         # x-ms-date may be off by this
@@ -16,14 +18,3 @@ class Settings:
         self.newest_version = "2026-10-06"    # later versions of x-ms-version are refused
         self.segment_bytes = 256 << 20        # content is kept in files of about this size (at start only)
         self.kept_requests = 2000             # requests the operation log remembers one by one
-
-    def update(self, values):
-        for name, value in values.items():
-            if not hasattr(self, name):
-                raise KeyError(f"no setting {name}; there are: {', '.join(sorted(vars(self)))}")
-            old = getattr(self, name)
-            if isinstance(old, bool):
-                value = value if isinstance(value, bool) else str(value).lower() in ("1", "true", "yes", "on")
-            else:
-                value = type(old)(value)
-            setattr(self, name, value)

@@ -1,7 +1,9 @@
 """What tests may turn, at start (`--set name=value`) or while running (`POST /sandbox/settings`)."""
 
+from ..settings import Settings as Changeable
 
-class Settings:
+
+class Settings(Changeable):
     def __init__(self):
         self.session_validity_seconds = 3600      # then 390112
         self.master_validity_seconds = 14400      # then 390114
@@ -26,14 +28,3 @@ class Settings:
         self.strict_digest = True                 # a staged file's digest must be that of its content. gosnowflake sends
                                                   # the digest of nothing when it uploads a stream (ADBC's bulk load)
         self.file_prefix = "stage"                # names in COPY results: stage (st/path) | none (path)
-
-    def update(self, values):
-        for name, value in values.items():
-            if not hasattr(self, name):
-                raise KeyError(f"no setting {name}; there are: {', '.join(sorted(vars(self)))}")
-            old = getattr(self, name)
-            if isinstance(old, bool):
-                value = value if isinstance(value, bool) else str(value).lower() in ("1", "true", "yes", "on")
-            else:
-                value = type(old)(value)
-            setattr(self, name, value)

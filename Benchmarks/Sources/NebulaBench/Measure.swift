@@ -96,7 +96,7 @@ struct Stage: Sendable {
   init(_ job: any Job, folder: String) {
     self.folder = folder
     spool = Spool(folder: folder, limit: 4 << 30)
-    shelf = CompressorShelf(job.compression, level: nil)
+    shelf = CompressorShelf(job.compression.codec, level: nil)
   }
 
   func open(_ name: String, _ layout: TableLayout) throws -> FileWriter {

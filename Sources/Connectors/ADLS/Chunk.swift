@@ -72,7 +72,7 @@ struct ChunkBody: Sendable {
   let tail: Manifest.Tail
   let md5: [UInt8]
 
-  init(_ chunk: Chunk, _ compressors: CompressorList) throws {
+  init(_ chunk: Chunk, _ compressors: CompressorShelf) throws {
     bytes = SharedBytes(taking: try Self.output(of: chunk, compressors))
     let count = min(bytes.count, Manifest.Tail.length)
     let last = UnsafeRawBufferPointer(rebasing: bytes.base[(bytes.count - count)...])
@@ -80,7 +80,7 @@ struct ChunkBody: Sendable {
     md5 = Crypto.md5(bytes.base)
   }
 
-  private static func output(of chunk: Chunk, _ compressors: CompressorList) throws -> OutputBuffer {
+  private static func output(of chunk: Chunk, _ compressors: CompressorShelf) throws -> OutputBuffer {
     if compressors.codec == .none {
       let output = OutputBuffer(capacity: chunk.bytes)
       for block in chunk.blocks { output.append(block) }

@@ -20,7 +20,7 @@ struct Closing: Sendable {
   /// Takes each file's lease, writes down its ETag, flushes it with the close, and lets it go.
   func close(_ keys: [String]) async throws {
     let entries = await parts.journal.entries
-    let ready = try await each(keys) { key in try await look(key, entries[key]) }.compactMap(\.self)
+    let ready = try await parts.requests(keys) { key in try await look(key, entries[key]) }.compactMap(\.self)
     var noted: [Journal.Entry] = []
     for file in ready {
       guard var entry = entries[file.key] else { continue }
@@ -30,7 +30,7 @@ struct Closing: Sendable {
     // Durable before the flush: a process that dies in between finds by the ETag whether it was sent.
     try await parts.journal.note(noted)
     parts.context.crash.pass("before-close")
-    _ = try await each(ready) { file in
+    _ = try await parts.requests(ready) { file in
       if file.length == 0 {
         try await parts.store.deleteFile(file.key, leaseID: leases.id, ifMatch: nil)
       } else {
@@ -54,14 +54,5 @@ struct Closing: Sendable {
       return nil
     }
     return Ready(key: key, length: now.length, etag: now.etag)
-  }
-
-  private func each<Item: Sendable, Value: Sendable>(
-    _ items: [Item], _ body: @escaping @Sendable (Item) async throws -> Value
-  ) async throws -> [Value] {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-      for item in items { group.addTask { [parts] in try await parts.request { try await body(item) } } }
-      return try await group.reduce(into: []) { $0.append($1) }
-    }
   }
 }

@@ -1,4 +1,5 @@
 internal import NebulaCore
+internal import NebulaFormats
 internal import NebulaHTTP
 internal import NebulaObjectStores
 
@@ -9,7 +10,7 @@ actor EpochWriter {
   private let parts: LakeParts
   private let placer: any Placer
   private let gate: CommitGate
-  private let compressors: CompressorList
+  private let compressors: CompressorShelf
   /// For records without an event time.
   private let fallbackTime: Int64
   /// Partitions that were visible before this epoch was read again.
@@ -32,7 +33,7 @@ actor EpochWriter {
   private static let parallelTasks = 4
 
   init(
-    _ id: EpochID, _ parts: LakeParts, _ placer: any Placer, _ gate: CommitGate, _ compressors: CompressorList,
+    _ id: EpochID, _ parts: LakeParts, _ placer: any Placer, _ gate: CommitGate, _ compressors: CompressorShelf,
     fallbackTime: Int64, done: Set<EpochUnit>
   ) {
     self.id = id

@@ -8,7 +8,7 @@ final class FramedEvents {
   private let time: EventTime
   private let batch: RecordBatch
   private let changes: ChangeColumns
-  private let compressors: CompressorList
+  private let compressors: CompressorShelf
   private let scratch = OutputBuffer()
 
   init(_ encoder: LakeEncoder, _ form: EventForm, _ batch: RecordBatch, _ changes: ChangeColumns) {
@@ -18,7 +18,7 @@ final class FramedEvents {
     self.batch = batch
     self.changes = changes
     time = EventTime(batch, fallback: encoder.fallbackTime)
-    compressors = CompressorList(encoder.options.compression, level: encoder.options.compressionLevel)
+    compressors = CompressorShelf(encoder.options.compression, level: encoder.options.compressionLevel)
   }
 
   func append(_ bytes: UnsafeRawBufferPointer, _ index: Int, to output: OutputBuffer) throws(NebulaError) {

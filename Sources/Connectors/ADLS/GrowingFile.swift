@@ -7,9 +7,7 @@ struct GrowingFile: Sendable {
   let name: PartName
   let part: Int
   let until: Int64?
-  /// Visible bytes.
-  var committed: Int
-  /// These and the appended ones behind them.
+  /// Visible bytes, and the appended ones behind them.
   var end: Int
   var appends: Int
   /// In milliseconds since 1970.
@@ -97,7 +95,7 @@ struct FileOpener: Sendable {
     _ name: PartName, _ part: Int, _ partition: Partition, length: Int, appends: Int
   ) -> GrowingFile {
     GrowingFile(
-      name: name, part: part, until: partition.until, committed: length, end: length, appends: appends,
+      name: name, part: part, until: partition.until, end: length, appends: appends,
       lastUse: parts.context.clock.wall())
   }
 }

@@ -19,7 +19,7 @@ struct LakePublisher: Sendable {
     if try await isAbandoned(epoch) { throw missing(StagedFiles.folder(epoch, parts)) }
     switch how {
     case .files:
-      try await each(manifest.files) { file in
+      try await parts.requests(manifest.files) { file in
         try await publish(file, epoch)
         parts.context.crash.pass("mid-publish")
       }
@@ -78,7 +78,7 @@ struct LakePublisher: Sendable {
       return .committed(CommitReceipt(prepared, manifest, evidence: [parts.fence.key]))
     }
     if try await !isAbandoned(prepared.id) {
-      let sights = try await each(manifest.files) { file in (file.key, try await look(file, prepared.id)) }
+      let sights = try await parts.requests(manifest.files) { file in (file.key, try await look(file, prepared.id)) }
       if sights.allSatisfy({ $0.1 == .staged || $0.1 == .final }) { return .ready }
       if let lost = sights.first(where: { $0.1 == .missing }) {
         return .unknown(
@@ -87,7 +87,8 @@ struct LakePublisher: Sendable {
       }
     }
     try await abandon(prepared.id)
-    for (key, sight) in try await each(manifest.files, { file in (file.key, try await look(file, prepared.id)) })
+    for (key, sight) in try await parts.requests(
+      manifest.files, { file in (file.key, try await look(file, prepared.id)) })
     where sight == .final {
       return .unknown("\(key) is visible, but other files of epoch \(prepared.id) are gone.")
     }
@@ -110,7 +111,7 @@ struct LakePublisher: Sendable {
 
   private func remove(_ folder: String) async throws {
     let files = try await parts.store.listAll(folder).filter { !$0.isFolder }
-    try await each(files) { file in try await parts.store.deleteFile(file.key, leaseID: nil, ifMatch: nil) }
+    try await parts.requests(files) { file in try await parts.store.deleteFile(file.key, leaseID: nil, ifMatch: nil) }
     try await parts.store.deleteFile(folder, leaseID: nil, ifMatch: nil)
   }
 
@@ -125,16 +126,6 @@ struct LakePublisher: Sendable {
       } else {
         try await parts.store.deleteFile(entry.key, leaseID: nil, ifMatch: nil)
       }
-    }
-  }
-
-  @discardableResult
-  private func each<Item: Sendable, Value: Sendable>(
-    _ items: [Item], _ body: @escaping @Sendable (Item) async throws -> Value
-  ) async throws -> [Value] {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-      for item in items { group.addTask { try await parts.request { try await body(item) } } }
-      return try await group.reduce(into: []) { $0.append($1) }
     }
   }
 }

@@ -12,13 +12,13 @@ struct RollingCommitter: Sendable {
   // MARK: commit
 
   /// Flushes every file to its new length. The files of one partition in their order: the first decides for all.
-  func commit(_ manifest: Manifest, _ epoch: EpochID) async throws {
-    try await each(manifest.units) { unit in
+  func commit(_ manifest: Manifest) async throws {
+    try await concurrently(manifest.units) { unit in
       for file in unit.files {
         try await flush(file)
         parts.context.crash.pass("mid-flush")
       }
-      try await files.committed(unit, epoch)
+      try await files.committed(unit)
     }
   }
 
@@ -40,14 +40,14 @@ struct RollingCommitter: Sendable {
 
   /// Looks at every file under our lease, and carries forward what can be.
   func recover(_ prepared: PreparedEpoch, _ manifest: Manifest) async throws -> EpochFate {
-    let fates = try await each(manifest.units) { unit in try await recover(unit, manifest) }
+    let fates = try await concurrently(manifest.units) { unit in try await recover(unit, manifest) }
     var done: [EpochUnit: CommitReceipt] = [:]
     for fate in fates {
       switch fate {
       case .unknown(let seen): return .unknown(seen)
       case .gone: break
       case .committed(let unit):
-        try await files.committed(unit, prepared.id)
+        try await files.committed(unit)
         done[unit.base] = CommitReceipt(prepared.id, unit, of: manifest)
       }
     }
@@ -104,20 +104,10 @@ struct RollingCommitter: Sendable {
 
   /// Throws away what was appended for an epoch that will not be committed.
   func clear(_ manifest: Manifest) async throws {
-    _ = try await each(manifest.files) { file in try await parts.request { try await clear(file, manifest) } }
+    try await parts.requests(manifest.files) { file in try await clear(file, manifest) }
   }
   private func clear(_ file: Manifest.File, _ manifest: Manifest) async throws -> Int? {
     guard try await leases.take(file.key, known: manifest.lease) else { return nil }
     return try await opener.clear(file.key)
-  }
-
-  @discardableResult
-  private func each<Item: Sendable, Value: Sendable>(
-    _ items: [Item], _ body: @escaping @Sendable (Item) async throws -> Value
-  ) async throws -> [Value] {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-      for item in items { group.addTask { try await body(item) } }
-      return try await group.reduce(into: []) { $0.append($1) }
-    }
   }
 }

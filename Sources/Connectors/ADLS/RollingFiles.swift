@@ -181,8 +181,7 @@ actor RollingFiles: Placer {
   }
 
   /// A unit is visible: its files are that long now.
-  func committed(_ unit: Manifest.Unit, _ epoch: EpochID) async throws {
-    for file in unit.files where open[unit.base]?.key == file.key { open[unit.base]?.committed = file.to }
+  func committed(_ unit: Manifest.Unit) async throws {
     let closed = unit.files.filter(\.closes)
     guard !closed.isEmpty else { return }
     for file in closed { try await parts.store.releaseLease(on: file.key, id: leases.id) }

@@ -1,10 +1,11 @@
 internal import NebulaCore
+internal import NebulaFormats
 internal import NebulaObjectStores
 
 /// Layout `rolling`: files that grow by appends under a lease, visible by a flush.
 actor RollingLayout: LakeLayout {
   private let parts: LakeParts
-  private let compressors: CompressorList
+  private let compressors: CompressorShelf
   private let gate = CommitGate()
   private var files: RollingFiles?
   private var committer: RollingCommitter?
@@ -15,7 +16,7 @@ actor RollingLayout: LakeLayout {
 
   init(_ parts: LakeParts) {
     self.parts = parts
-    compressors = CompressorList(parts.options.compression, level: parts.options.compressionLevel)
+    compressors = CompressorShelf(parts.options.compression, level: parts.options.compressionLevel)
   }
 
   func open(_ leases: LeaseKeeper) async throws {
@@ -67,7 +68,7 @@ actor RollingLayout: LakeLayout {
 
   func commit(_ prepared: PreparedEpoch, _ manifest: Manifest) async throws -> CommitReceipt {
     let (files, committer) = try opened()
-    try await committer.commit(manifest, prepared.id)
+    try await committer.commit(manifest)
     await files.settled(prepared.id, clean: true)
     gate.open(after: prepared.id)
     return CommitReceipt(prepared, manifest, evidence: [])

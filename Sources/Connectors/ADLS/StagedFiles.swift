@@ -1,4 +1,5 @@
 internal import NebulaCore
+internal import NebulaFormats
 internal import NebulaHTTP
 internal import NebulaObjectStores
 
@@ -6,7 +7,7 @@ internal import NebulaObjectStores
 /// own, so that no lease is needed.
 actor StagedFiles: Placer {
   private let parts: LakeParts
-  private let compressors: CompressorList
+  private let compressors: CompressorShelf
   private let roll: RollRule
   private struct Open {
     var file: Manifest.File
@@ -20,7 +21,7 @@ actor StagedFiles: Placer {
   }
   private var epochs: [EpochID: Epoch] = [:]
 
-  init(_ parts: LakeParts, _ compressors: CompressorList) {
+  init(_ parts: LakeParts, _ compressors: CompressorShelf) {
     self.parts = parts
     self.compressors = compressors
     roll = RollRule(maxBytes: parts.options.maxFileBytes.bytes, maxAppends: parts.options.maxAppends)

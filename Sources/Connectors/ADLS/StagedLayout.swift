@@ -6,7 +6,7 @@ internal import NebulaObjectStores
 /// rename, events each in a file of its own.
 actor StagedLayout: LakeLayout {
   private let parts: LakeParts
-  private let compressors: CompressorList
+  private let compressors: CompressorShelf
   private let staged: StagedFiles
   private let publisher: LakePublisher
   private var writer: EpochWriter?
@@ -16,7 +16,7 @@ actor StagedLayout: LakeLayout {
   init(_ parts: LakeParts, _ how: Publishing) {
     self.parts = parts
     // Events are compressed each for itself, before they are staged.
-    compressors = CompressorList(
+    compressors = CompressorShelf(
       how == .events ? .none : parts.options.compression, level: parts.options.compressionLevel)
     staged = StagedFiles(parts, compressors)
     publisher = LakePublisher(parts: parts, how: how)

@@ -157,21 +157,3 @@ final class FileWriter: @unchecked Sendable {
     scratch.removeAll(keepingCapacity: true)
   }
 }
-
-/// Compressors that are not in use: each has some megabytes of its own.
-final class CompressorShelf: Sendable {
-  private let codec: Codec
-  private let level: Int?
-  private let free = CompressorList()
-
-  init(_ compression: Compression, level: Int?) {
-    codec = compression.codec
-    self.level = level
-  }
-
-  func take() throws(NebulaError) -> Compressor {
-    if let idle = free.pop() { return idle }
-    return try Compressor(codec, level: level)
-  }
-  func giveBack(_ compressor: Compressor) { free.push(compressor) }
-}
