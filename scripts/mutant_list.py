@@ -196,16 +196,16 @@ MUTANTS = [
         'try database.run("PRAGMA synchronous = FULL")',
         'try database.run("PRAGMA synchronous = OFF")', STORE),
     Mutant(
-        "Snowflake: LOAD_SKIPPED is taken for success", f"{SNOWFLAKE}/CopyResult.swift",
+        "Snowflake: LOAD_SKIPPED is taken for success", f"{SNOWFLAKE}/Commit/CopyResult.swift",
         'let status = result[row, "status"] ?? ""',
         'let status = result[row, "status"] ?? ""\n'
         '      if status == "LOAD_SKIPPED" { continue }', STATEMENTS),
     Mutant(
-        "Snowflake: the fence is not asked whose it is", f"{SNOWFLAKE}/Fence.swift",
+        "Snowflake: the fence is not asked whose it is", f"{SNOWFLAKE}/Commit/Fence.swift",
         r'"\(mine) AND \"GENERATION\" = \(generation) AND \"WRITER\" = \(literal(writer))"',
         "mine", COMMITS),
     Mutant(
-        "Snowflake: the ledger is not read under the fence's lock", f"{SNOWFLAKE}/Committer.swift",
+        "Snowflake: the ledger is not read under the fence's lock", f"{SNOWFLAKE}/Commit/Committer.swift",
         "if let known = try await receipt(of: prepared.id, session) {\n"
         "        await session.rollBack()\n"
         "        return known\n"
@@ -213,11 +213,11 @@ MUTANTS = [
         "      let queries",
         "let queries", COMMITS),
     Mutant(
-        "Snowflake: a file that was loaded in part is taken for success", f"{SNOWFLAKE}/CopyResult.swift",
+        "Snowflake: a file that was loaded in part is taken for success", f"{SNOWFLAKE}/Commit/CopyResult.swift",
         "guard loaded == file.rows else {",
         "guard loaded <= file.rows else {", STATEMENTS),
     Mutant(
-        "Snowflake: an older writer takes the fence back", f"{SNOWFLAKE}/Fence.swift",
+        "Snowflake: an older writer takes the fence back", f"{SNOWFLAKE}/Commit/Fence.swift",
         r'(\"GENERATION\" < \(generation) OR',
         r'(\"GENERATION\" <> \(generation) OR', COMMITS),
     Mutant(
