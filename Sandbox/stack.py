@@ -18,6 +18,9 @@ from .mongo.client import Client
 ROOT = Path(__file__).resolve().parent.parent
 USER, PASSWORD, DATABASE, SCHEMA = "LOADER", "sandbox-password", "RAW", "SHOP"
 FILESYSTEM = "raw"
+# Whose buckets the Snowflake stand-in's stores hold, beside its own stages.
+S3_KEY, S3_SECRET, GCS_TOKEN = "AKIDOFTHESANDBOX", "secret/of+the=sandbox", "ya29.of-the-sandbox"
+CLOUDS = {"S3": "s3://lake/", "AZURE": f"azure://{AZURE_ACCOUNT}.blob.core.windows.net/lake/", "GCS": "gcs://lake/"}
 
 
 class Stack:
@@ -33,14 +36,16 @@ class Stack:
         self.children: list[subprocess.Popen] = []
         try:
             if mongo is not None:
-                self.mongo_port = self._start("mongo", list(mongo))
+                self.mongo_port = int(self._start("mongo", list(mongo)))
             if snowflake is not None:
-                self.snowflake_port = self._start("snowflake", [
+                self.snowflake_ports = json.loads(self._start("snowflake", [
                     "--data", str(self.folder / "snowflake"), "--user", USER, "--password", PASSWORD,
-                    "--database", f"{DATABASE}.{SCHEMA}", *snowflake])
+                    "--database", f"{DATABASE}.{SCHEMA}", "--s3-key", f"{S3_KEY}:{S3_SECRET}",
+                    "--azure-account", f"{AZURE_ACCOUNT}:{AZURE_KEY}", "--gcs-token", GCS_TOKEN, *snowflake], "ports.json"))
+                self.snowflake_port = self.snowflake_ports["api"]
             if azure is not None:
-                self.azure_port = self._start("azure", [
-                    "--data", str(self.folder / "azure"), "--filesystem", FILESYSTEM, *azure])
+                self.azure_port = int(self._start("azure", [
+                    "--data", str(self.folder / "azure"), "--filesystem", FILESYSTEM, *azure]))
         except BaseException:
             self.stop()
             raise
@@ -51,8 +56,9 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _start(self, name: str, arguments: list[str]) -> int:
-        port_file = self.folder / f"{name}.port"
+    def _start(self, name: str, arguments: list[str], suffix: str = "port") -> str:
+        """What the child writes once it listens: its port, or all of them."""
+        port_file = self.folder / f"{name}.{suffix}"
         port_file.unlink(missing_ok=True)
         with open(self.folder / f"{name}.log", "ab") as log:
             child = subprocess.Popen(
@@ -64,7 +70,7 @@ class Stack:
             if child.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"the {name} stand-in did not start: {(self.folder / (name + '.log')).read_text()[-2000:]}")
             time.sleep(0.02)
-        return int(port_file.read_text())
+        return port_file.read_text()
 
     def stop(self) -> None:
         for child in self.children:
@@ -95,6 +101,18 @@ class Stack:
             "SNOWFLAKE_PASSWORD": PASSWORD, "SNOWFLAKE_DATABASE": DATABASE, "SNOWFLAKE_SCHEMA": SCHEMA,
             "SNOWFLAKE_WAREHOUSE": "LOAD_WH", "SNOWFLAKE_TABLE": table,
         }
+
+    def bucket(self, cloud: str, folder: str) -> dict[str, str]:
+        """The destination's properties for an external stage in that cloud; there is an integration for it afterwards."""
+        extra = {"S3": "STORAGE_AWS_ROLE_ARN = 'arn:aws:iam::1:role/r'", "AZURE": "AZURE_TENANT_ID = 't'", "GCS": ""}[cloud]
+        self.sql(f"CREATE STORAGE INTEGRATION IF NOT EXISTS LAKE_{cloud} TYPE = EXTERNAL_STAGE STORAGE_PROVIDER = '{cloud}' {extra} "
+                 f"ENABLED = TRUE STORAGE_ALLOWED_LOCATIONS = ('{CLOUDS[cloud]}')")
+        end = f"http://127.0.0.1:{self.snowflake_ports[cloud.lower()]}"
+        return {"use_external_stage": "true", "external_stage_url": f"{CLOUDS[cloud]}{folder}/", "storage_integration": f"LAKE_{cloud}",
+                "stage_name": f"LAKE_{folder}".upper()} | {
+            "S3": {"aws_endpoint": end, "aws_access_key_id": S3_KEY, "aws_secret_access_key": S3_SECRET},
+            "AZURE": {"azure_endpoint": f"{end}/{AZURE_ACCOUNT}", "azure_account_key": AZURE_KEY},
+            "GCS": {"gcs_endpoint": end, "gcs_access_token": GCS_TOKEN}}[cloud]
 
     @property
     def azure_url(self) -> str:

@@ -7,7 +7,8 @@
                   floor: events with a place up to it are gone from the oplog; -1: all so far. window: events it keeps
     {sandboxLoad: "db.coll", count, seed, bytes, mixedIds, lazy}         documents without events
     {sandboxGenerate: "db.coll", events, seed, bytes}                    a new collection of so many inserts, in the log
-    {sandboxWorkload: "db.coll", seed, rate, changes, seconds, mix, bytes, mixedIds}   starts; "stop" or "status" else
+    {sandboxWorkload: "db.coll", seed, rate, changes, seconds, mix, bytes, mixedIds, growing}   starts; "stop" or
+                  "status" else; see `workload`
     {sandboxGroup: "db.coll", documents: […]}     inserts whose events share one cluster time
     {sandboxPut: "db.coll", bson: Binary}         stores these bytes as they are (they need not be good BSON after _id)
     {sandboxTruth: "/path/file.sqlite", documents: true}                 the truth dump, see `truth`
@@ -94,7 +95,7 @@ def workload(server, connection, request):
     if running and running.thread.is_alive():
         raise CommandError(2, "a workload is running")
     names = {"seed": "seed", "rate": "rate", "changes": "changes", "seconds": "seconds", "mix": "mix", "bytes": "bytes",
-             "mixedIds": "mixed_ids", "collections": "collections"}
+             "mixedIds": "mixed_ids", "collections": "collections", "growing": "growing"}
     server.workload = Workload(server.store, *namespace(request, "sandboxWorkload"),
                                **{names[name]: value for name, value in body.items() if name in names})
     server.workload.start()

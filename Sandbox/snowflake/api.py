@@ -31,6 +31,9 @@ class Api:
         if request.raw_path.startswith("/sandbox/"):
             return self.control.handle(request)
         self.world.wait_while_stalled()
+        if request.raw_path.startswith("/oauth/token"):
+            rule, oauth = self.world.faults.take("api", request.method, request.target), self.world.sessions.logins.oauth
+            return around(rule, lambda: oauth.handle(request)) if rule else oauth.handle(request)
         body = request.body()
         if request.headers.get("content-encoding") == "gzip" or body[:2] == b"\x1f\x8b":
             body = gzip.decompress(body)
@@ -42,38 +45,37 @@ class Api:
         rule = self.world.faults.take("api", request.method, request.target, sql)
         return self._faulty(rule, request, body) if rule else self._answer(request, body)
 
-    def _answer(self, request, body, pause=None):
+    def _answer(self, request, body, rule=None):
         try:
-            return self._route(request, body, pause)
+            return self._route(request, body, rule)
         except SnowflakeError as error:
             return failure(error)
 
     def _faulty(self, rule, request, body):
         action = rule.action
         if action == "late":
-            self._apply_late(request, body, rule.pause)
+            self._apply_late(request, body, rule)
             raise Closed()
-        if action == "slow_execution":
-            return self._answer(request, body, rule.pause)
+        if action in ("slow_execution", "fail_execution"):
+            return self._answer(request, body, rule)
         rule.hold()
         if action in ("expire", "kill"):
             self._session_fault(action, request)
             return self._answer(request, body)
         if action == "fail":
-            return failure(SnowflakeError(rule.get("code", "000603"), rule.get("sqlstate", "XX000"), rule.get("message", "injected failure")),
-                           str(uuid.uuid4()))
+            return failure(rule.failure, str(uuid.uuid4()))
         return around(rule, lambda: self._answer(request, body))
 
-    def _apply_late(self, request, body, pause):
+    def _apply_late(self, request, body, rule):
         """The statement is known by its requestId at once, and runs later."""
         def later():
             try:
-                self._answer(request, body, pause)
+                self._answer(request, body, rule)
             except Closed:
                 pass
         if not request.raw_path.startswith("/queries/v1/query-request"):
             original = later
-            later = lambda: (pause(), original())
+            later = lambda: (rule.pause(), original())
         threading.Thread(target=later, daemon=True).start()
 
     def _session_fault(self, action, request):
@@ -88,7 +90,7 @@ class Api:
 
     # --- routes
 
-    def _route(self, request, body, pause):
+    def _route(self, request, body, rule):
         path, method = request.raw_path, request.method
         if method == "POST" and path == "/session/v1/login-request":
             return self._login(request, body)
@@ -107,7 +109,7 @@ class Api:
             self.world.close_session(session)
             return envelope(None)
         if method == "POST" and path == "/queries/v1/query-request":
-            return self._query(request, session, body, pause)
+            return self._query(request, session, body, rule)
         if method == "POST" and path == "/queries/v1/abort-request":
             self.world.queries.abort(request_id=body.get("requestId"))
             return envelope(None)
@@ -140,7 +142,8 @@ class Api:
             "token": session.token, "masterToken": session.master, "validityInSeconds": int(settings.session_validity_seconds),
             "masterValidityInSeconds": int(settings.master_validity_seconds), "displayUserName": session.user, "serverVersion": "10.0.0",
             "firstLogin": False, "remMeToken": None, "remMeValidityInSeconds": 0, "healthCheckInterval": 45, "newClientForUpgrade": None,
-            "sessionId": session.number, "parameters": session.parameter_list(), "idToken": None, "mfaToken": None,
+            "sessionId": session.number, "parameters": session.parameter_list(), "idToken": None,
+            "mfaToken": self.world.sessions.logins.mfa_token(session.user_record, data),
             "sessionInfo": {"databaseName": session.database, "schemaName": session.schema, "warehouseName": session.warehouse,
                             "roleName": session.role}, "responseData": None})
 
@@ -151,13 +154,13 @@ class Api:
                          "masterToken": session.master, "validityInSecondsMT": int(settings.master_validity_seconds),
                          "sessionId": session.number})
 
-    def _query(self, request, session, body, pause):
+    def _query(self, request, session, body, rule):
         if not isinstance(body.get("sqlText"), str):
             raise SnowflakeError("390109", "22000", "no sqlText")
         for name, value in (body.get("parameters") or {}).items():
             if name.upper() == "QUERY_TAG":
                 session.set_parameter(name, value)
-        query, _ = self.world.queries.submit(request.query.get("requestId"), session, body["sqlText"], body, pause)
+        query, _ = self.world.queries.submit(request.query.get("requestId"), session, body["sqlText"], body, rule)
         if body.get("asyncExec"):
             return self._in_progress(query, "333334")
         return self._result(request, query, "333333")
@@ -179,10 +182,12 @@ class Api:
 
     def _monitoring(self, query_id):
         query = self.world.queries.get(query_id)
-        if query is None:
-            return envelope({"queries": []})
+        if query is None or time.time() - query.started < self.world.settings.no_data_seconds:
+            return envelope({"queries": []})              # the drivers call it NO_DATA
         entry = {"id": query.id, "status": query.status, "state": query.status, "sqlText": query.sql, "startTime": int(query.started * 1000),
-                 "endTime": int(query.ended * 1000) if query.ended else 0, "queryTag": query.tag, "sessionId": query.session.number}
+                 "endTime": int(query.ended * 1000) if query.ended else 0, "totalDuration": int(((query.ended or time.time()) - query.started) * 1000),
+                 "warehouseName": query.session.warehouse, "userName": query.session.user, "stats": {},
+                 "queryTag": query.tag, "sessionId": query.session.number}
         if query.error is not None:
             entry.update(errorCode=query.error.code, errorMessage=query.error.message)
         return envelope({"queries": [entry]})
@@ -207,7 +212,7 @@ def around(rule, answer):
     if action == "apply_close":
         raise Closed()
     if action == "apply_status":
-        return Response(int(rule.get("status", 503)))
+        return Response(int(rule.get("status", 503)), rule.get("body", "").encode())
     if action == "slow":
         time.sleep(delay)
     if action == "truncate":

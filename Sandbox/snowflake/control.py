@@ -6,7 +6,7 @@ import time
 from .errors import SnowflakeError
 from .http_server import Response
 from .lexer import Cursor, column, literal, tokens_of
-from .sessions import User
+from .logins import User
 from . import show
 
 
@@ -92,7 +92,13 @@ class Control:
 
     def on_expire_credentials(self, method, body, query):
         self.world.stages.credentials.expire()
+        self.world.accounts.expire()
         return {"expired": True}
+
+    def on_accounts(self, method, body, query):
+        """POST: more credentials of people with buckets (see accounts.py); GET: which there are, and what the metadata listener was asked."""
+        self.world.accounts.add(body or {})
+        return {**self.world.accounts.names(), "requests": self.world.accounts.requests}
 
     def on_transactions(self, method, body, query):
         transactions, names = self.world.transactions, {t.number: ".".join(full) for full, t in self.world.catalog.tables()}
@@ -128,16 +134,25 @@ class Control:
             import base64
             import secrets
             stage.master_key = base64.b64encode(secrets.token_bytes(int(body["key_bytes"]))).decode()
-        self.world.catalog.save()
+        self.world.catalog.changed("stages", full)
         return {"stage": body["stage"], "location": stage.location, "encrypted": stage.encrypted, "presigned": stage.presigned,
                 "files": [{"name": f.name, "size": f.size, "headers": f.object.meta if f.object else None} for f in self.world.stages.files(stage)]}
 
     def on_user(self, method, body, query):
-        """Adds or replaces a user: {"name", "password", "public_keys", "tokens", "oauth_tokens", "deny"}."""
-        user = User(body["name"], body.get("password"), body.get("public_keys", ()), body.get("tokens", ()), body.get("oauth_tokens", ()),
-                    body.get("deny", ()))
-        self.world.sessions.users[user.name] = user
+        """Adds or replaces a user: {"name", "password", "passcode", "public_keys", "tokens", "oauth_tokens", "deny"}."""
+        user = User.of(body)
+        self.world.sessions.logins.users[user.name] = user
         return {"user": user.name}
+
+    def on_oauth(self, method, body, query):
+        """POST {"client_id", "client_secret", "user", "scopes"?}: a client of /oauth/token-request; {"expire": true}: its tokens are expired.
+        GET: the requests for tokens."""
+        oauth = self.world.sessions.logins.oauth
+        if body.get("expire"):
+            oauth.expire()
+        elif body:
+            oauth.add(body["client_id"], body["client_secret"], body["user"], body.get("scopes"))
+        return {"clients": sorted(oauth.clients), "requests": oauth.requests}
 
     def on_queries(self, method, body, query):
         """The last statements: what was run, by whom, and how it ended."""
@@ -157,7 +172,7 @@ class Control:
             loads = [{"table": names.get(r[0], r[0]), "file": r[1], "hash": r[2], "status": r[3], "rows": r[4]} for r in work.execute(
                 f"SELECT table_number, file, hash, status, row_count FROM sf_loads WHERE {work.visible}").fetchall()]
         return {"tables": tables, "loads": loads, "stages": {".".join(full): [f.name for f in self.world.stages.files(s)]
-                                                              for full, s in catalog.stages()}}
+                                                              for full, s in catalog.stages() if not s.external}}
 
     def on_export(self, method, body, query):
         """?table=DB.SCH.T&format=parquet|jsonl|csv[&order=COLUMN][&path=FILE]: committed rows, written by DuckDB."""

@@ -1,20 +1,18 @@
 """COPY INTO a table: which files, what they hold, what was loaded before, all or nothing."""
-import os
 import queue
 import re
 import threading
 
-import duckdb
-
-from . import copy_rows, formats
-from .catalog import Column
-from .engine import translated
-from .errors import SnowflakeError, does_not_exist, syntax_error, unsupported
-from .lexer import Cursor, column, literal, show_name, split_commas
+from . import copy_rows, external, formats
+from .catalog import resolve
+from .accounts import BUCKET
+from .copy_source import include_metadata
+from .errors import SnowflakeError, syntax_error, unsupported
+from .lexer import Cursor, literal, show_name, split_commas, tokens_of
 from .dml import column_list, target_of
 from .queries import Result
-from .rewrite import Environment
-from .stages import decompressor, matches, parse_stage, stage_token
+from .plain import Plain
+from .stages import matches, parse_stage, stage_token
 from .types import number, text
 
 FLAGS = {"FORCE": False, "PURGE": False, "TRUNCATECOLUMNS": False, "ENFORCE_LENGTH": True, "RETURN_FAILED_ONLY": False,
@@ -46,6 +44,10 @@ class Copy:
 
     def _stage(self, call, written):
         self.stage, self.path, self.shown = parse_stage(call, written)
+        # METADATA$FILENAME: the path within the stage, or within the bucket of an external one
+        place = external.parse_url(self.stage.external["url"]) if self.stage.external else None
+        self.shown_url, self.exact = place.path if place else "", False
+        self.shown_stage = self.shown if place else "@" + show_name(resolve(call.session, Cursor(tokens_of(_stage_name(written))).name())[2])
 
     def _transformation(self, call, cursor):
         cursor.expect("SELECT")
@@ -74,13 +76,20 @@ class Copy:
             own = _format_pairs(call, own)
         self.format = formats.Format({**self.stage.file_format, **(own or {})} if not own or "TYPE" not in own else own)
         self.on_error = str(given.pop("ON_ERROR", "ABORT_STATEMENT")).upper()
-        if self.on_error not in ("ABORT_STATEMENT", "CONTINUE", "SKIP_FILE"):
-            raise unsupported(f"ON_ERROR {self.on_error}")
+        self.skip_bound = None                        # SKIP_FILE_n and SKIP_FILE_n%
+        if found := re.fullmatch(r"SKIP_FILE_(\d+)(%?)", self.on_error):
+            self.on_error, self.skip_bound = "SKIP_FILE%" if found[2] else "SKIP_FILE", int(found[1])
+        if self.on_error not in ("ABORT_STATEMENT", "CONTINUE", "SKIP_FILE", "SKIP_FILE%") or self.skip_bound == 0 \
+                or self.on_error == "SKIP_FILE%" and self.skip_bound > 100:
+            raise SnowflakeError("001417", "22023", f"SQL compilation error:\ninvalid value for ON_ERROR: {self.on_error}")
         self.match = str(given.pop("MATCH_BY_COLUMN_NAME", "NONE")).upper()
         if self.match not in ("NONE", "CASE_SENSITIVE", "CASE_INSENSITIVE"):
             raise syntax_error("MATCH_BY_COLUMN_NAME", self.match)
         if self.match != "NONE" and self.items is not None:
             raise SnowflakeError("001416", "42601", "SQL compilation error:\nMATCH_BY_COLUMN_NAME cannot be used with a transformation")
+        self.include_metadata = include_metadata(self.table, given.pop("INCLUDE_METADATA", []))
+        if self.include_metadata and self.match == "NONE":
+            raise SnowflakeError("001416", "42601", "SQL compilation error:\nINCLUDE_METADATA can only be used with MATCH_BY_COLUMN_NAME")
         for name, default in FLAGS.items():
             value = given.pop(name, default)
             if not isinstance(value, bool):
@@ -97,9 +106,12 @@ class Copy:
         prefix = self.path if not self.path or self.path.endswith("/") else self.path + "/"
         if self.files is None:
             return [f for f in stages.files(self.stage) if f.name.startswith(self.path) and matches(self.pattern, f.name)]
-        found = []
+        found, self.missing = [], []
         for name in self.files:
             staged = stages.find(self.stage, prefix + name)
+            if staged is None and self.on_error != "ABORT_STATEMENT":
+                self.missing.append(prefix + name)
+                continue
             if staged is None:
                 raise SnowflakeError("091016", "22000", f"Remote file '{self.shown}/{prefix + name}' was not found. There are several "
                                      "potential causes. The file might not exist. The required credentials may be missing or invalid. "
@@ -107,6 +119,16 @@ class Copy:
                                      "loaded or files are not being loaded into two different tables concurrently with auto purge option.")
             found.append(staged)
         return found
+
+
+def _stage_name(written):
+    """@db.sch."st"/path without its path."""
+    quoted = False
+    for at, c in enumerate(written):
+        quoted ^= c == '"'
+        if c == "/" and not quoted:
+            return written[1:at]
+    return written[1:]
 
 
 def _format_pairs(call, own):
@@ -136,8 +158,13 @@ def _without_alias(tokens, alias):
 def copy(call):
     statement = Copy(call)
     with call.writing() as transaction:
-        with call.engine.statement(transaction, call.query) as work:
-            rows = _load(call, statement, work)
+        try:
+            with call.engine.statement(transaction, call.query) as work:
+                rows = _load(call, statement, work)
+        except copy_rows.Uneven:
+            statement.exact = True
+            with call.engine.statement(transaction, call.query) as work:
+                rows = _load(call, statement, work)
     if statement.purge:
         for staged, row in rows:
             if row[1] == "LOADED":
@@ -145,7 +172,15 @@ def copy(call):
     shown = [r for _, r in rows if not statement.return_failed_only or r[1] not in ("LOADED", "LOAD_SKIPPED")]
     if not rows:
         return Result([("status", text())], [("Copy executed with 0 files processed.",)], 0x3600)
-    return Result(COLUMNS, shown, 0x3600)
+    return Result(COLUMNS, shown + _missing(call, statement), 0x3600)
+
+
+def _missing(call, statement):
+    """Named files that are not there, where errors are passed over: rows of the answer, or nothing (the worse case)."""
+    if call.settings.missing_files == "silent" or statement.files is None:
+        return []
+    return [(f"{statement.shown}/{name}", "LOAD_FAILED", 0, 0, 1, 1, f"Remote file '{statement.shown}/{name}' was not found.", None, None, None)
+            for name in statement.missing]
 
 
 def _load(call, statement, work):
@@ -164,18 +199,25 @@ def _load(call, statement, work):
             continue
         known[identity] = "LOADED"
         pending.append(staged)
+    rejects = []
     for staged, plain in _decoded(call, statement, pending):
-        try:
-            loader = copy_rows.Loader(call, statement, work, staged, plain)
-            row = loader.load()
-        finally:
-            plain.remove()
+        loader = copy_rows.Loader(call, statement, work, staged, plain)
+        if isinstance(plain, SnowflakeError):
+            outcome = loader.unreadable(plain)
+        else:
+            try:
+                outcome = loader.load()
+            finally:
+                plain.remove()
+        rejects += outcome.rejects
+        row = outcome.row
         rows.append((staged, (_shown(call, statement, staged),) + row))
         state = row[0]
         if state != "LOAD_FAILED":
             work.execute(f"INSERT INTO sf_loads VALUES ({table.number}, {literal(f'{statement.stage.number}/{staged.name}')}, "
                          f"{literal(identify(staged))}, {literal(state)}, {row[1]}, {row[2]}, {staged.size}, "
                          f"CAST(now() AS TIMESTAMP), {literal(row[5]) if row[5] else 'NULL'}, {row[4]}, {work.transaction.number}, NULL)")
+    call.world.rejected.keep(call.query, statement, rejects)
     order = {s.name: i for i, s in enumerate(statement.chosen(stages))} if statement.files else None
     if order:
         rows.sort(key=lambda r: order[r[0].name])
@@ -183,7 +225,9 @@ def _load(call, statement, work):
 
 
 def _hash(staged):
-    """The identity of a file's content before encryption."""
+    """The identity of a file's content before encryption; of a file in somebody's bucket it is the ETag."""
+    if staged.object is not None and not staged.object.key.startswith(BUCKET + "/"):
+        return staged.object.etag
     if staged.object is not None:
         for name in ("x-amz-meta-sfc-digest", "x-ms-meta-sfcdigest", "x-goog-meta-sfc-digest"):
             if staged.object.meta.get(name):
@@ -204,7 +248,7 @@ def _decoded(call, statement, pending):
             if stop.is_set():
                 return
             try:
-                item = copy_rows.Plain(call, statement, staged)
+                item = Plain(call, statement, staged)
             except BaseException as error:
                 item = error
             ready.put((staged, item))
@@ -213,7 +257,7 @@ def _decoded(call, statement, pending):
     try:
         for _ in pending:
             staged, item = ready.get()
-            if isinstance(item, BaseException):
+            if isinstance(item, BaseException) and not (isinstance(item, SnowflakeError) and statement.on_error != "ABORT_STATEMENT"):
                 raise item
             yield staged, item
     finally:

@@ -1,7 +1,7 @@
 """INSERT, UPDATE, DELETE, MERGE, TRUNCATE over rows with visibility columns."""
-from .errors import SnowflakeError, does_not_exist, syntax_error
+from .errors import SnowflakeError, syntax_error
 from .lexer import Cursor, column, show_name, split_commas
-from .queries import Result
+from .queries import Result, status
 from .rewrite import AFTER_TABLE, Rewriter, limited, rewrite
 from .types import number
 
@@ -192,8 +192,13 @@ def truncate(call):
     cursor = call.cursor
     cursor.next()
     cursor.take("TABLE")
-    cursor.take("IF", "EXISTS")
-    table, full = target_of(call, "TRUNCATE")
+    if_exists = cursor.take("IF", "EXISTS")
+    try:
+        table, full = target_of(call, "TRUNCATE")
+    except SnowflakeError as error:
+        if if_exists and error.code == "002003":
+            return status("Statement executed successfully.", 0x3000)
+        raise
     with call.writing() as transaction:
         call.world.transactions.lock(transaction, table.number, full[2], call.query)
         with call.engine.statement(transaction, call.query) as work:
@@ -201,8 +206,7 @@ def truncate(call):
             work.execute(f"UPDATE {table.physical} SET __d = {transaction.number} WHERE {work.visible}")
             work.wrote("sf_loads", deleted=True)
             work.execute(f"UPDATE sf_loads SET __d = {transaction.number} WHERE table_number = {table.number} AND {work.visible}")
-    from .statements import SUCCEEDED, status
-    return status(SUCCEEDED, 0x3000)
+    return status("Statement executed successfully.", 0x3000)
 
 
 def merge(call):
@@ -221,6 +225,16 @@ def merge(call):
         call.world.transactions.lock(transaction, table.number, full[2], call.query)
         with call.engine.statement(transaction, call.query) as work:
             return _merged(call, work, table, alias, source, condition, clauses)
+
+
+def _one_source_row_each(call, work, in_updates):
+    """A target row that several source rows would change is an error, unless all of them delete it."""
+    twice = work.execute(f"SELECT __rid FROM sf_merge WHERE act >= 0 GROUP BY __rid HAVING count(*) > 1 AND count(*) FILTER ({in_updates}) > 0 "
+                         "LIMIT 1").fetchone()
+    if twice is not None and call.session.parameter("ERROR_ON_NONDETERMINISTIC_MERGE"):
+        shown = work.execute(f"SELECT * EXCLUDE (__rid, act) FROM sf_merge WHERE __rid = {twice[0]} LIMIT 1").fetchone()
+        raise SnowflakeError("100090", "42P18", f"Duplicate row detected during DML action\nRow Values: [{', '.join(map(str, shown))}]")
+    work.execute("DELETE FROM sf_merge WHERE act < 0 OR rowid NOT IN (SELECT min(rowid) FROM sf_merge WHERE act >= 0 GROUP BY __rid)")
 
 
 def _merge_clause(cursor):
@@ -284,10 +298,9 @@ def _merged(call, work, table, alias, source, condition, clauses):
     if matched:
         work.execute(f"CREATE OR REPLACE TEMP TABLE sf_merge AS SELECT {a}.__rid AS __rid, {chosen} AS act, "
                      + ", ".join(f"({v}) AS n{i}" for i, v in enumerate(values)) + f" FROM {target} JOIN {using} ON {on}")
-        if work.value("SELECT count(*) - count(DISTINCT __rid) FROM sf_merge WHERE act >= 0"):
-            raise SnowflakeError("100090", "42P18", "Duplicate row detected during DML action")
         updates = [i for i, c in enumerate(matched) if c[2] == "UPDATE"]
         in_updates = f"act IN ({','.join(map(str, updates)) or '-2'})"
+        _one_source_row_each(call, work, in_updates)
         updated = work.value(f"SELECT count(*) FROM sf_merge WHERE {in_updates}")
         deleted = work.value("SELECT count(*) FROM sf_merge WHERE act >= 0") - updated
         work.execute(f"UPDATE {table.physical} SET __d = {number_} WHERE rowid IN (SELECT __rid FROM sf_merge WHERE act >= 0)")

@@ -1,21 +1,24 @@
 """The fault script: what goes wrong, where, and at which occurrence.
 
-A rule is {"path": regex, "sql": regex, "method": "PUT", "service": "api|s3|azure|gcs", "nth": 1, "times": 1, "action": …, …}.
+A rule is {"path": regex, "sql": regex, "method": "PUT", "service": "api|s3|azure|gcs|metadata", "nth": 1, "times": 1, "action": …, …}.
 All given conditions must match; the rule acts from its nth match on, `times` times (0: always). With {"gate": name} it
 acts when the test opens that gate (a late statement is then applied at that moment), so nobody has to guess a time."""
 import re
 import threading
 import time
 
+from .errors import SnowflakeError
+
 ACTIONS = {
     "status",            # {"status": 503, "retry_after": 1, "body": "…"}: answered before anything is applied
     "close",             # the connection is closed before anything is applied
     "apply_close",       # applied, then the connection is closed without an answer
-    "apply_status",      # applied, then answered with {"status": 503}
+    "apply_status",      # applied, then answered with {"status": 503, "body": "…"}: also S3's 200 with an error in its body
     "late",              # the connection is closed at once, applied {"delay_ms": n} later
     "slow",              # answered {"delay_ms": n} later, applied at once
     "slow_before",       # applied {"delay_ms": n} later, then answered
-    "slow_execution",    # the statement itself takes {"delay_ms": n} longer, so the answer may be "still running"
+    "slow_execution",    # the statement itself takes {"delay_ms": n} longer, as {"state": "QUEUED"}, so the answer may be "still running"
+    "fail_execution",    # the statement is taken, and fails {"delay_ms": n} later, with "code", "sqlstate", "message"
     "truncate",          # applied, answered with 200 and a body that ends early ({"keep": bytes})
     "expire",            # 390112 for this request (the session's token expires)
     "kill",              # the session is gone: 390111, its transaction stays open, detached
@@ -31,7 +34,7 @@ class Rule:
         if self.action not in ACTIONS:
             raise ValueError(f"action {self.action}; there are: {', '.join(sorted(ACTIONS))}")
         unknown = set(given) - {"path", "sql", "method", "service", "nth", "times", "action", "status", "retry_after", "delay_ms", "keep", "body",
-                                "code", "sqlstate", "message", "name", "gate"}
+                                "code", "sqlstate", "message", "name", "gate", "state"}
         if unknown:
             raise ValueError(f"unknown in a fault: {', '.join(sorted(unknown))}")
         self.path = re.compile(given["path"]) if "path" in given else None
@@ -53,11 +56,21 @@ class Rule:
         if self.gate is not None and not self.gate.wait(120):
             raise TimeoutError(f"nobody opened the gate {self.given['gate']}")
 
-    def pause(self):
-        """The wait of a statement that comes late."""
-        if self.gate is not None:
-            return self.hold()
-        time.sleep(float(self.get("delay_ms", 1000)) / 1000)
+    def pause(self, query=None):
+        """The wait of a statement that comes late, or runs long; a cancel ends it."""
+        until = time.monotonic() + (120 if self.gate is not None else float(self.get("delay_ms", 1000)) / 1000)
+        while not (query is not None and query.canceled):
+            left = until - time.monotonic()
+            if self.gate is None and left <= 0 or self.gate is not None and self.gate.wait(min(0.05, max(left, 0))):
+                return
+            if left <= 0:
+                raise TimeoutError(f"nobody opened the gate {self.given['gate']}")
+            if self.gate is None:
+                time.sleep(min(0.02, left))
+
+    @property
+    def failure(self):
+        return SnowflakeError(self.get("code", "000603"), self.get("sqlstate", "XX000"), self.get("message", "injected failure"))
 
 
 class Faults:

@@ -24,6 +24,8 @@ def options(tokens):
         cursor.expect("=")
         if name == "FILE_FORMAT" and cursor.looks("("):
             found[name] = options(cursor.parenthesised())
+        elif name == "INCLUDE_METADATA":
+            found[name] = cursor.parenthesised()
         else:
             found[name] = _value(cursor)
     return found
@@ -91,6 +93,11 @@ class Format:
         self.quote = _character(get("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE"))
         self.escape = _character(get("ESCAPE", "NONE"))
         self.escape_unenclosed = _character(get("ESCAPE_UNENCLOSED_FIELD", "\\"))
+        for name, value in (("ESCAPE", self.escape), ("ESCAPE_UNENCLOSED_FIELD", self.escape_unenclosed)):
+            if value is not None and len(value) != 1:
+                raise SnowflakeError("001008", "22023", f"SQL compilation error:\ninvalid value [{value}] for parameter '{name}'")
+        if self.quote not in (None, '"', "'"):
+            raise SnowflakeError("001008", "22023", "SQL compilation error:\ninvalid value for parameter 'FIELD_OPTIONALLY_ENCLOSED_BY'")
         self.count_mismatch = get("ERROR_ON_COLUMN_COUNT_MISMATCH", True)
         self.empty_is_null = get("EMPTY_FIELD_AS_NULL", True)
         if str(get("ENCODING", "UTF8")).upper() not in ("UTF8", "UTF-8"):
@@ -101,6 +108,9 @@ class Format:
         self.strip_outer = get("STRIP_OUTER_ARRAY", False)
         if get("STRIP_NULL_VALUES", False):
             raise unsupported("STRIP_NULL_VALUES")
+        self.binary_as_text, self.logical_types = get("BINARY_AS_TEXT", True), get("USE_LOGICAL_TYPE", False)
+        if self.type == "PARQUET" and (self.trim_space or self.null_if):
+            raise unsupported("TRIM_SPACE and NULL_IF of Parquet files")
         if self.type == "JSON" and (self.trim_space or self.null_if):
             raise unsupported("TRIM_SPACE and NULL_IF of JSON files")
 

@@ -8,9 +8,11 @@ import uuid
 
 
 class Object:
-    def __init__(self, key, path, size, md5, meta, location, modified=None):
+    def __init__(self, key, path, size, md5, meta, location, modified=None, etag=None, generation=None):
         self.key, self.path, self.size, self.md5, self.meta, self.location = key, path, size, md5, meta, location
         self.modified = modified or time.time()
+        self.etag = etag or md5                       # of an object in parts it is another one
+        self.generation = generation or time.time_ns() // 1000
 
 
 class Objects:
@@ -22,12 +24,12 @@ class Objects:
                 with open(os.path.join(folder, name)) as file:
                     saved = json.load(file)
                 self.by_key[saved["key"]] = Object(saved["key"], saved["path"], saved["size"], saved["md5"], saved["meta"],
-                                                   saved["location"], saved["modified"])
+                                                   saved["location"], saved["modified"], saved.get("etag"), saved.get("generation"))
 
     def path(self):
         return os.path.join(self.folder, uuid.uuid4().hex)
 
-    def put(self, key, path, meta, location, md5=None, create_only=False):
+    def put(self, key, path, meta, location, md5=None, create_only=False, etag=None):
         """Takes over the file at `path` (written with `self.path()`); None when it may not replace what is there."""
         if md5 is None:
             digest = hashlib.md5()
@@ -35,10 +37,10 @@ class Objects:
                 while chunk := file.read(1 << 20):
                     digest.update(chunk)
             md5 = digest.hexdigest()
-        thing = Object(key, path, os.path.getsize(path), md5, meta, location)
+        thing = Object(key, path, os.path.getsize(path), md5, meta, location, etag=etag)
         with open(path + ".json", "w") as file:
             json.dump({"key": key, "path": path, "size": thing.size, "md5": md5, "meta": meta, "location": location,
-                       "modified": thing.modified}, file)
+                       "modified": thing.modified, "etag": thing.etag, "generation": thing.generation}, file)
         with self.lock:
             old = self.by_key.get(key)
             if old is None or not create_only:

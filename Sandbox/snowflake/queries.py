@@ -8,6 +8,7 @@ import duckdb
 
 from .engine import translated
 from .errors import SnowflakeError, canceled
+from .types import text
 
 
 class Result:
@@ -15,6 +16,11 @@ class Result:
 
     def __init__(self, columns=(), rows=(), type_id=0x1000, extra=None, message=None):
         self.columns, self.rows, self.type_id, self.extra, self.message = list(columns), rows, type_id, extra, message
+
+
+def status(message, type_id=0x6000):
+    """A statement's answer of one sentence."""
+    return Result([("status", text())], [(message,)], type_id)
 
 
 class Query:
@@ -26,9 +32,17 @@ class Query:
         self.result, self.error, self.data = None, None, None      # data: the answer, made once
         self.tag = session.parameter("QUERY_TAG")
         self.children = []
-        self.bound = None         # the transaction of a statement that is applied late
+        self.bound = None         # the transaction of a statement whose request arrives late
+        self.within = None        # the transaction in which an asynchronous, or long, statement was submitted
+        self.place = None         # its turn among the session's statements
+        self.detached = bool(body.get("asyncExec"))
 
-    def cancel(self):
+    def cancel(self, after=0.0):
+        """`after`: seconds until it takes effect."""
+        if after > 0:
+            timer = threading.Timer(after, self.cancel)
+            timer.daemon = True
+            return timer.start()
         self.canceled = True
         connection = self.connection
         if connection is not None:
@@ -37,12 +51,13 @@ class Query:
 
 
 class Queries:
-    def __init__(self, execute, wake, keep=20000):
-        self.execute, self.wake, self.keep = execute, wake, keep
+    def __init__(self, execute, transactions, keep=20000):
+        self.execute, self.transactions, self.keep = execute, transactions, keep
         self.lock, self.by_request, self.by_id = threading.Lock(), {}, {}
 
-    def submit(self, request_id, session, sql, body, pause=None):
-        """The query of a request: a new one that starts to run, or the one that this requestId started before."""
+    def submit(self, request_id, session, sql, body, rule=None):
+        """The query of a request: a new one that starts to run, or the one that this requestId started before. `rule` is the
+        fault that delays the request ("late") or the statement."""
         with self.lock:
             known = self.by_request.get(request_id) if request_id else None
             if known is not None:
@@ -52,10 +67,18 @@ class Queries:
                 self.by_request[request_id] = query
             self.by_id[query.id] = query
             self._forget()
-            if pause and session.transaction is not None:
+            late = rule is not None and rule.action == "late"
+            if late and session.transaction is not None:
                 query.bound = session.transaction
                 query.bound.pending += 1
-        threading.Thread(target=self._run, args=(query, pause), daemon=True).start()
+            elif not late:
+                ends = sql.lstrip()[:8].upper().startswith(("BEGIN", "START", "COMMIT", "ROLLBACK"))
+                if session.transaction is not None or ends:
+                    query.place = session.turns.take()
+                if (rule is not None or query.detached) and not ends and session.transaction is not None \
+                        and self.transactions.enter(session.transaction):
+                    query.within = session.transaction      # runs from now on, for whoever ends the transaction
+        threading.Thread(target=self._run, args=(query, rule), daemon=True).start()
         return query, True
 
     def _forget(self):
@@ -64,15 +87,29 @@ class Queries:
                 self.by_id.pop(query.id, None)
                 self.by_request.pop(query.request_id, None)
 
-    def _run(self, query, pause):
-        if pause:
-            pause()
-        self.perform(query)
+    def _run(self, query, rule):
+        try:
+            if query.place is not None:
+                query.session.turns.wait(query.place, lambda: query.canceled)
+            failure = None
+            if rule is not None:
+                query.status = rule.get("state", "RUNNING")
+                rule.pause(None if rule.action == "late" else query)
+                failure = rule.failure if rule.action == "fail_execution" else None
+            self.perform(query, failure)
+        finally:
+            if query.place is not None:
+                query.session.turns.leave(query.place)
+            if query.within is not None:
+                self.transactions.leave(query.within)
         if query.bound is not None:
             query.bound.pending -= 1
 
-    def perform(self, query):
+    def perform(self, query, failure=None):
         try:
+            if failure is not None and not query.canceled:
+                raise failure
+            query.status = "RUNNING"
             query.result = self.execute(query)
             query.status = "SUCCESS"
         except SnowflakeError as error:
@@ -107,8 +144,12 @@ class Queries:
             query = self.by_request.get(request_id) if request_id else self.by_id.get(query_id)
         if query is None or query.done.is_set():
             raise SnowflakeError("000605", "57014", "Identified SQL statement is not currently executing.")
-        query.cancel()
-        self.wake()
+        query.cancel(query.session.settings.cancel_delay_seconds)
+        self.transactions.wake()
+
+    def every(self):
+        with self.lock:
+            return list(self.by_id.values())
 
     def running(self):
         with self.lock:

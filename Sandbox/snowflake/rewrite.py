@@ -1,7 +1,10 @@
 """Snowflake's expressions and queries as DuckDB's: names, table references, VARIANT paths, types, functions."""
+import copy
+
+from . import functions
 from .catalog import resolve
 from .errors import does_not_exist, syntax_error, unsupported
-from .lexer import Cursor, column, literal, physical, quote, show_name
+from .lexer import Cursor, column, literal, quote, show_name
 from .types import parse_type
 
 CLAUSES = {"WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "QUALIFY", "UNION", "EXCEPT", "INTERSECT", "MINUS", "SELECT",
@@ -9,11 +12,11 @@ CLAUSES = {"WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "QUALIFY", "UNION", "EX
 AFTER_TABLE = CLAUSES | {"ON", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "USING", "SET", "WHEN",
                          "VALUES", "SAMPLE", "TABLESAMPLE", "LATERAL", "ASOF"}
 FROM_INSIDE = {"EXTRACT", "TRIM", "SUBSTRING", "POSITION", "OVERLAY"}
-FUNCTIONS = {"SYSTIMESTAMP": "now", "TO_TIMESTAMP": "to_timestamp_ntz", "OBJECT_CONSTRUCT": "json_object",
-             "ARRAY_SIZE": "json_array_length", "TYPEOF": "json_type", "LEN": "length", "CHARINDEX": "instr",
+FUNCTIONS = {"SYSTIMESTAMP": "now", "TO_TIMESTAMP": "to_timestamp_ntz", 
+             "ARRAY_SIZE": "json_array_length", "TYPEOF": "sf_typeof", "LEN": "length", "CHARINDEX": "instr",
              "LISTAGG": "string_agg", "BOOLAND_AGG": "bool_and", "BOOLOR_AGG": "bool_or", "UUID_STRING": "uuid",
-             "TO_TIMESTAMP_LTZ": "to_timestamp_ntz", "DATEADD": "date_add", "OCTET_LENGTH": "strlen", "GET_PATH": "json_extract",
-             "SHA2_HEX": "sha2", "TO_DECIMAL": "to_number", "TO_NUMERIC": "to_number", "HEX_ENCODE": "hex", "IFNULL": "coalesce",
+             "TO_TIMESTAMP_LTZ": "to_timestamp_ntz", "DATEADD": "date_add", "OCTET_LENGTH": "strlen",
+             "SHA2_HEX": "sha2", "HEX_ENCODE": "hex", "IFNULL": "coalesce",
              "APPROX_COUNT_DISTINCT": "approx_count_distinct", "ANY_VALUE": "any_value", "STARTSWITH": "starts_with"}
 CONTEXT = {"CURRENT_DATABASE": "database", "CURRENT_SCHEMA": "schema", "CURRENT_ROLE": "role", "CURRENT_USER": "user",
            "CURRENT_WAREHOUSE": "warehouse"}
@@ -22,28 +25,52 @@ CONTEXT = {"CURRENT_DATABASE": "database", "CURRENT_SCHEMA": "schema", "CURRENT_
 class Environment:
     """What names mean in one statement: the session, its snapshot, and extra columns (COPY's $1, METADATA$…)."""
 
-    def __init__(self, session, catalog, work, bindings=None, on_table=None, positions=None, words=None, views=None):
+    def __init__(self, session, catalog, work, bindings=None, on_table=None, positions=None, words=None, views=None, functions=None):
         self.session, self.catalog, self.work = session, catalog, work
         self.bindings, self.used = bindings or {}, 0
         self.on_table = on_table or (lambda full, table: None)
         self.positions, self.words = positions or {}, words or {}
-        self.views = views
-        self.variants = set()
+        self.views, self.functions = views, functions
+        self.members = None                          # Parquet's $1:NAME: {name: (expression, is it nested?)}
+        self.variants, self.depth = set(), 0
 
     def table(self, parts):
         """(logical last name, DuckDB source) of a table reference."""
         if len(parts) >= 2 and parts[-2] == "INFORMATION_SCHEMA" and self.views:
             database = parts[0] if len(parts) == 3 else self.session.database
             return parts[-1], self.views(database, parts[-1])
+        found = self.view(parts)
+        if found is not None:
+            from . import views
+            full, view = found
+            self.on_table(full, view)
+            self.variants.update(c.name for c in view.columns if c.type.semi)
+            return full[2], views.source(self, full, view)
         table, full = self.lookup(parts)
         self.on_table(full, table)
         self.variants.update(c.name for c in table.columns if c.type.semi)
         return full[2], self.work.source(table)
 
+    def view(self, parts):
+        """(full name, View), or None when it is none."""
+        if len(parts) == 1 and (parts[0] in self.session.temporary or self.session.database is None or self.session.schema is None):
+            return None
+        full = resolve(self.session, parts)
+        found = self.catalog.find("views", full)
+        return None if found is None else (full, found)
+
+    def within(self, session):
+        """The environment of a view's query."""
+        inner = copy.copy(self)
+        inner.session, inner.depth, inner.positions, inner.words, inner.members = session, self.depth + 1, {}, {}, None
+        return inner
+
     def lookup(self, parts):
         if len(parts) == 1 and parts[0] in self.session.temporary:
             return self.session.temporary[parts[0]], (self.session.database, self.session.schema, parts[0])
         full = resolve(self.session, parts)
+        if full[2] in self.session.temporary and tuple(full[:2]) == (self.session.database, self.session.schema):
+            return self.session.temporary[full[2]], tuple(full)
         table = self.catalog.find("tables", full)
         if table is None:
             raise does_not_exist("Object", ".".join(show_name(p) for p in parts))
@@ -131,6 +158,8 @@ class Rewriter:
             self._operator(token)
 
     def _position(self, token):
+        if token.text not in self.env.positions and not self.env.positions and token.text[1:].isdigit():
+            return self._operand(f"COLUMN{token.text[1:]}")
         if token.text not in self.env.positions:
             raise syntax_error("unexpected position", token.text)
         self._operand(self.env.positions[token.text])
@@ -169,6 +198,10 @@ class Rewriter:
             self._cast(word)
         elif word in ("DATEADD", "DATEDIFF", "TIMESTAMPADD", "TIMESTAMPDIFF") and call:
             self._date_arithmetic(word)
+        elif call and functions.special(word) is not None:
+            made = functions.made(self, word)
+            self._operand(made)
+            self.path = word in functions.JSON_MAKERS
         elif word in ("SYSTEM$TYPEOF", "FLATTEN", "RESULT_SCAN"):
             raise unsupported(word)
         elif call:
@@ -235,8 +268,11 @@ class Rewriter:
             start = self.primary if function and not function.startswith(("'", '"')) and function[0].isalpha() \
                 else len(self.pieces)
             levels.append({"from": False, "function": (function or "").upper(), "start": start, "table": self.expecting})
-            self.expecting = False
+            wanted, self.expecting = self.expecting, False
             self.pieces.append("(")
+            if wanted and self.cursor.looks("VALUES"):
+                self.pieces.append("SELECT * FROM")
+                self._values()
         elif text == ")":
             if len(levels) == 1:
                 raise syntax_error("unexpected", ")")
@@ -276,6 +312,10 @@ class Rewriter:
             return self._operand(self.env.binding(int(following.text)))
         value = " ".join(self.pieces[self.primary:])
         del self.pieces[self.primary:]
+        if self.env.members is not None and value == self.env.positions["$1"]:
+            expression, self.path = self.env.members.get(self.cursor.identifier_text(), ("json_extract(CAST(NULL AS JSON), '$')", True))
+            self.pieces.append(expression)
+            return
         self.pieces.append(f"json_extract({value}, '$.{json_key(self.cursor.identifier_text())}')")
         self.path = True
 
@@ -290,19 +330,39 @@ class Rewriter:
     def _table(self):
         self.expecting = False
         cursor = self.cursor
-        if cursor.looks("TABLE", "("):
-            raise unsupported("TABLE()")
+        if cursor.looks("TABLE", "(") and self.env.functions is not None:
+            cursor.next()
+            return self._named_source(*reversed(self.env.functions(cursor)))
         if cursor.peek.kind == "stage":
             raise unsupported("SELECT from a stage")
         if cursor.looks("VALUES"):
-            cursor.next()
-            self.pieces.append("VALUES")
-            return
+            return self._values()
         parts = cursor.name()
         if len(parts) == 1 and parts[0] in self.ctes:
             self.pieces.append(column(parts[0]))
             return
-        name, source = self.env.table(parts)
+        self._named_source(*self.env.table(parts))
+
+    def _values(self):
+        """VALUES (…), (…) [AS] v [(a, b)]: columns are COLUMN1, COLUMN2, … unless they are named."""
+        cursor, rows = self.cursor, []
+        cursor.next()
+        while True:
+            rows.append([Rewriter(p, self.env).text() for p in functions.split_commas(cursor.parenthesised())])
+            if not cursor.looks(",", "("):
+                break
+            cursor.next()
+        following = cursor.peek
+        cursor.take("AS")
+        alias = cursor.identifier() if following is not None and (cursor.peek is not following or following.kind == "quoted" or following.kind == "word"
+                                                                  and following.value not in AFTER_TABLE) else "VALUES"
+        names = [Cursor(p).identifier() for p in functions.split_commas(cursor.parenthesised())] if cursor.looks("(") \
+            else [f"COLUMN{i + 1}" for i in range(len(rows[0]))]
+        listed = ", ".join("(" + ", ".join(r) + ")" for r in rows)
+        self.pieces.append(f"(VALUES {listed}) AS {column(alias)}({', '.join(map(column, names))})")
+
+    def _named_source(self, name, source):
+        cursor = self.cursor
         self.pieces.append(source)
         following = cursor.peek
         has_alias = following is not None and (following.kind == "quoted" or following.kind == "word"
@@ -331,6 +391,8 @@ Cursor.identifier_text = _identifier_text
 
 def cast_text(value, kind, variant=False, cast="CAST"):
     """CAST of an already rewritten operand."""
+    if cast == "TRY_CAST":
+        return f"TRY({cast_text(value, kind, variant)})"
     if kind.semi:
         return f"to_json({value})" if not variant and value.startswith("'") else f"{cast}({value} AS JSON)"
     if variant:
@@ -341,12 +403,14 @@ def cast_text(value, kind, variant=False, cast="CAST"):
         if kind.name == "BINARY":
             return f"unhex({text})"
         if kind.name == "TEXT":
-            return cut(text, kind)
+            return cut(text if value.startswith("json_extract(") else f"sf_varchar({value})", kind)
         return f"{cast}({text} AS {kind.duckdb})"
-    if kind.name == "TIMESTAMP_NTZ" and value.startswith("'"):
+    if kind.name == "TIMESTAMP_NTZ" and value.startswith(("'", "sf_raw(")):
         return f"sf_timestamp({value})"
     if kind.name == "TEXT":
-        return cut(f"{cast}({value} AS VARCHAR)", kind)
+        return cut(f"sf_varchar({value})", kind)
+    if kind.name == "BINARY" and value.startswith(("'", "decode(")):
+        return f"unhex({value})"
     return f"{cast}({value} AS {kind.duckdb})"
 
 

@@ -1,9 +1,7 @@
 """The listeners: the driver protocol and the three object stores, each on a port of its own, and again over TLS."""
-import os
-import ssl
-
 from .api import Api, around
 from .http_server import Listener
+from .metadata_server import MetadataServer
 from .store_azure import AzureStore
 from .store_gcs import GcsStore
 from .store_s3 import S3Store
@@ -12,10 +10,10 @@ from .store_s3 import S3Store
 class Server:
     def __init__(self, world, port=0, tls=False):
         self.world = world
-        credentials, objects = world.stages.credentials, world.objects
-        handlers = {"api": Api(world).handle, "s3": self._with_faults("s3", S3Store(objects, credentials)),
-                    "azure": self._with_faults("azure", AzureStore(objects, credentials)),
-                    "gcs": self._with_faults("gcs", GcsStore(objects, credentials))}
+        given = world.objects, world.stages.credentials, world.accounts, world.settings
+        handlers = {"api": Api(world).handle, "s3": self._with_faults("s3", S3Store(*given)),
+                    "azure": self._with_faults("azure", AzureStore(*given)), "gcs": self._with_faults("gcs", GcsStore(*given)),
+                    "metadata": self._with_faults("metadata", MetadataServer(world.accounts))}
         self.listeners = {name: Listener(handler, port if name == "api" else 0) for name, handler in handlers.items()}
         if tls:
             from .certificates import server_context

@@ -1,14 +1,11 @@
-"""Users, logins, tokens and the state of a session."""
-import base64
-import hashlib
+"""Sessions: their tokens, their state, their parameters."""
 import secrets
 import threading
 import time
 
-import jwt
-from cryptography.hazmat.primitives import serialization
-
 from .errors import SnowflakeError, invalid_value, not_privileged
+from .logins import Logins
+from .turns import Turns
 
 PARAMETERS = {"AUTOCOMMIT": True, "TIMEZONE": "Etc/UTC", "QUERY_TAG": "", "LOCK_TIMEOUT": None,
               "STATEMENT_TIMEOUT_IN_SECONDS": 172800, "TRANSACTION_ABORT_ON_ERROR": False,
@@ -26,36 +23,15 @@ PARAMETERS = {"AUTOCOMMIT": True, "TIMEZONE": "Etc/UTC", "QUERY_TAG": "", "LOCK_
               "JSON_INDENT": 0, "STRICT_JSON_OUTPUT": False, "CLIENT_TELEMETRY_ENABLED": False}
 
 
-class User:
-    def __init__(self, name, password=None, public_keys=(), tokens=(), oauth_tokens=(), deny=(), default_role="SYSADMIN"):
-        self.name, self.password, self.tokens, self.oauth_tokens = name.upper(), password, list(tokens), list(oauth_tokens)
-        self.keys = [_load_key(k) for k in public_keys]
-        self.deny = {d.upper() for d in deny}       # "CREATE TABLE", "INSERT", "UPDATE T", …
-        self.default_role = default_role
-
-    def denies(self, privilege, name=""):
-        return privilege in self.deny or f"{privilege} {name}" in self.deny
-
-
-def _load_key(text):
-    if "-----BEGIN" not in text:
-        text = f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n"
-    return serialization.load_pem_public_key(text.encode())
-
-
-def fingerprint(key):
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode()
-
-
 class Session:
     def __init__(self, number, user, settings):
         self.number, self.user_record, self.settings = number, user, settings
         self.user, self.role, self.warehouse, self.database, self.schema = user.name, user.default_role, None, None, None
         self.parameters, self.temporary = {}, {}
         self.transaction, self.aborted = None, None
-        self.lock = threading.RLock()               # statements within a transaction go one at a time
-        self.last_query_id, self.application, self.account = None, "", "STANDIN"
+        self.lock = threading.RLock()               # statements within a transaction go one at a time,
+        self.turns = Turns()                        # in the order in which they were submitted
+        self.last_query_id, self.last_copy, self.application, self.account = None, None, "", "STANDIN"
         self.closed, self.created = False, time.time()
         self.renew()
         self.master, self.master_until = "master-" + secrets.token_urlsafe(32), time.time() + settings.master_validity_seconds
@@ -100,77 +76,26 @@ class Session:
 
 class Sessions:
     def __init__(self, settings, users):
-        self.settings, self.users, self.lock = settings, {u.name: u for u in users}, threading.Lock()
+        self.settings, self.lock = settings, threading.Lock()
+        self.logins = Logins(settings, users)
         self.by_token, self.by_master, self.last = {}, {}, 1000
         self.gone = set()                           # tokens of closed sessions
-        self.expired_jwt_seen = set()
 
     # --- login
 
     def login(self, data, query):
-        user = self._authenticate(data)
+        user, role = self.logins.authenticate(data, query)
         with self.lock:
             self.last += 1
             session = Session(self.last, user, self.settings)
             self.by_token[session.token] = self.by_master[session.master] = session
+        session.role = role or session.role
         session.application = data.get("CLIENT_APP_ID") or ""
         session.account = (data.get("ACCOUNT_NAME") or "STANDIN").upper()
         for name, value in (data.get("SESSION_PARAMETERS") or {}).items():
             if name.upper() in PARAMETERS:
                 session.set_parameter(name, value)
         return session
-
-    def _authenticate(self, data):
-        method = (data.get("AUTHENTICATOR") or "SNOWFLAKE").upper()
-        if method == "SNOWFLAKE_JWT":
-            return self._by_jwt(data)
-        user = self.users.get((data.get("LOGIN_NAME") or "").upper())
-        if method in ("SNOWFLAKE", "USERNAME_PASSWORD_MFA"):
-            if user is None or user.password is None or user.password != data.get("PASSWORD"):
-                raise login_failure("390100", "Incorrect username or password was specified.")
-            return user
-        token = data.get("TOKEN")
-        if method == "PROGRAMMATIC_ACCESS_TOKEN":
-            if user is None or token not in user.tokens:
-                raise login_failure("394400", "Programmatic access token is invalid.")
-            return user
-        if method == "OAUTH":
-            for candidate in [user] if user else self.users.values():
-                if token in candidate.oauth_tokens:
-                    return candidate
-            raise login_failure("390303", "Invalid OAuth access token.")
-        raise login_failure("390201", f"The authenticator {method} is not supported.")
-
-    def _by_jwt(self, data):
-        def refused(why):
-            return login_failure("390144", f"JWT token is invalid. [{why}]")
-        token = data.get("TOKEN") or ""
-        try:
-            claims = jwt.decode(token, options={"verify_signature": False})
-            account, name, print_ = claims["iss"].split(".", 2)
-        except (jwt.PyJWTError, KeyError, ValueError, AttributeError):
-            raise refused("malformed") from None
-        user = self.users.get(name)
-        if user is None or claims.get("sub") != f"{account}.{name}":
-            raise refused("subject")
-        wanted = (data.get("ACCOUNT_NAME") or "").upper().partition(".")[0]
-        if account != account.upper() or name != name.upper() or wanted and account != wanted:
-            raise refused("account or user does not match")
-        if data.get("LOGIN_NAME") and data["LOGIN_NAME"].upper() != name:
-            raise refused("login name does not match")
-        key = next((k for k in user.keys if fingerprint(k) == print_), None)
-        if key is None:
-            raise refused("unknown public key")
-        if "exp" not in claims or "iat" not in claims or claims["exp"] - claims["iat"] > 3600:
-            raise refused("lifetime")
-        try:
-            jwt.decode(token, key, algorithms=["RS256", "ES256", "ES384", "ES512"], leeway=0,
-                       options={"verify_aud": False, "verify_iat": True})
-        except jwt.ExpiredSignatureError:
-            raise login_failure("394304", "JWT token has expired.") from None
-        except jwt.PyJWTError as error:
-            raise refused(str(error)) from None
-        return user
 
     # --- tokens
 
@@ -221,10 +146,6 @@ def bearer(headers):
     if value.startswith('Snowflake Token="') and value != 'Snowflake Token="None"':
         return value[len('Snowflake Token="'):-1]
     return None
-
-
-def login_failure(code, message):
-    return SnowflakeError(code, "08001", message, authnMethod="")
 
 
 def transport_failure(code, message):

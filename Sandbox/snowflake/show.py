@@ -2,11 +2,11 @@
 import datetime
 import re
 
+from . import table_functions, views
 from .catalog import resolve
 from .errors import SnowflakeError, does_not_exist, unsupported
-from .lexer import Cursor, literal, show_name, tokens_of
+from .lexer import show_name
 from .queries import Result
-from .rewrite import Environment
 from .types import Type, number, text
 
 
@@ -28,7 +28,8 @@ def show(call):
         scope = [t.value for t in cursor.rest()]
     shower = {"TABLES": _tables, "STAGES": _stages, "COLUMNS": _columns, "TRANSACTIONS": _transactions, "PARAMETERS": _parameters,
               "DATABASES": _databases, "SCHEMAS": _schemas, "WAREHOUSES": _warehouses, "LOCKS": _locks, "GRANTS": _grants,
-              "ROLES": _roles, "PRIMARY KEYS": _none, "OBJECTS": _tables}.get(what)
+              "ROLES": _roles, "VIEWS": _views, "INTEGRATIONS": _integrations, "STORAGE INTEGRATIONS": _integrations,
+              "PRIMARY KEYS": _none, "OBJECTS": _tables}.get(what)
     if shower is None:
         raise unsupported(f"SHOW {what}")
     return shower(call, scope, lambda name: like is None or like.fullmatch(name) is not None)
@@ -55,7 +56,7 @@ def _places(call, scope):
 
 def _within(call, scope, things):
     database, schema = _places(call, scope)
-    return [(full, t) for full, t in things if database in (None, full[0]) and schema in (None, full[1])]
+    return [(full, t) for full, t in things if (database is None or full[0] == database) and (schema is None or full[1] == schema)]
 
 
 def _tables(call, scope, wanted):
@@ -63,10 +64,10 @@ def _tables(call, scope, wanted):
              "retention_time", "automatic_clustering", "change_tracking", "is_external", "owner_role_type"]
     found = _within(call, scope, call.catalog.tables())
     rows = []
-    with call.engine.statement(call.session.transaction, call.query) as work:
+    with call.engine.statement(call.transaction, call.query) as work:
         for full, table in found:
             if wanted(full[2]):
-                count = work.value(f"SELECT count(*) FROM {work.source(table)}")
+                count = work.count(table)
                 rows.append((_time(table.created), full[2], full[0], full[1], table.kind, table.comment, "", count, count * 100, "SYSADMIN",
                              "1", "OFF", "OFF", "N", "ROLE"))
     return _rows(names, rows, created_on=Type("TIMESTAMP_LTZ"), rows=number(), bytes=number())
@@ -77,21 +78,39 @@ def _rows(names, values, **kinds):
 
 
 def _stages(call, scope, wanted):
-    rows = [(_time(s.created), full[2], full[0], full[1], "", "N", "N", "SYSADMIN", "", None, "INTERNAL" if s.encrypted else "INTERNAL NO CSE",
-             None, None, None, "ROLE") for full, s in _within(call, scope, call.catalog.stages()) if wanted(full[2])]
+    rows = [(_time(s.created), full[2], full[0], full[1], s.external["url"] if s.external else "",
+             "Y" if s.external and s.external["credentials"] else "N", "N", "SYSADMIN", s.comment, None,
+             "EXTERNAL" if s.external else "INTERNAL" if s.encrypted else "INTERNAL NO CSE", _cloud(s), None,
+             s.external["integration"] if s.external else None, "ROLE") for full, s in _within(call, scope, call.catalog.stages()) if wanted(full[2])]
     return _rows(["created_on", "name", "database_name", "schema_name", "url", "has_credentials", "has_encryption_key", "owner", "comment",
                   "region", "type", "cloud", "notification_channel", "storage_integration", "owner_role_type"], rows,
                  created_on=Type("TIMESTAMP_LTZ"))
+
+
+def _cloud(stage):
+    from .external import parse_url
+    return {"S3": "AWS", "GCS": "GCP", "AZURE": "AZURE"}[parse_url(stage.external["url"]).provider] if stage.external else None
+
+
+def _views(call, scope, wanted):
+    return _rows(views.HEADINGS, [views.shown(full, v) for full, v in _within(call, scope, call.catalog.views()) if wanted(full[2])],
+                 created_on=Type("TIMESTAMP_LTZ"))
+
+
+def _integrations(call, scope, wanted):
+    rows = [(n, "EXTERNAL_STAGE", "STORAGE", str(i["ENABLED"]).lower(), i.get("COMMENT", ""), _time(0))
+            for n, i in sorted(call.catalog.integrations.items()) if wanted(n)]
+    return _rows(["name", "type", "category", "enabled", "comment", "created_on"], rows, created_on=Type("TIMESTAMP_LTZ"))
 
 
 def _columns(call, scope, wanted):
     import json
     words = [w for w in scope or [] if w != "."]
     if words and words[0] in ("TABLE", "VIEW") or words and words[0] not in ("DATABASE", "SCHEMA", "ACCOUNT"):
-        table, full = Environment(call.session, call.catalog, None).lookup(words[1:] if words[0] == "TABLE" else words)
+        table, full = _table_or_view(call, words[1:] if words[0] in ("TABLE", "VIEW") else words)
         tables = [(full, table)]
     else:
-        tables = _within(call, scope, call.catalog.tables())
+        tables = _within(call, scope, call.catalog.tables() + call.catalog.views())
     rows = [(full[2], full[1], c.name, json.dumps({**{k: v for k, v in c.type.wire.items() if v is not None},
                                                   "type": {"fixed": "FIXED"}.get(c.type.wire["type"], c.type.wire["type"].upper()),
                                                   "nullable": c.nullable}),
@@ -173,13 +192,17 @@ def describe(call):
     cursor.next()
     what = cursor.next().value
     if what == "STAGE":
-        full = resolve(call.session, cursor.name())
-        stage = call.catalog.get("stages", full)
-        rows = [("STAGE_FILE_FORMAT", k, "String", str(v), "") for k, v in stage.file_format.items()]
-        return _rows(["parent_property", "property", "property_type", "property_value", "property_default"], rows)
+        return _describe_stage(call, call.catalog.get("stages", resolve(call.session, cursor.name())))
+    if what == "STORAGE":
+        what = cursor.next().value
+    if what == "INTEGRATION":
+        known = call.catalog.get("integrations", ("", "", cursor.identifier()))
+        rows = [(k, {bool: "Boolean", list: "List"}.get(type(v), "String"), ",".join(v) if isinstance(v, list) else _shown(v), "")
+                for k, v in known.items() if k not in ("TYPE", "COMMENT")]
+        return _rows(["property", "property_type", "property_value", "property_default"], rows)
     if what not in ("TABLE", "VIEW"):
         raise unsupported(f"DESCRIBE {what}")
-    table, full = call.environment(None).lookup(cursor.name())
+    table, full = _table_or_view(call, cursor.name(), what)
     call.session.require("SELECT", "table", full[2])
     rows = [(c.name, str(c.type), "COLUMN", "Y" if c.nullable else "N", c.default, "N", "N", None, None, None, None, None, None)
             for c in table.columns]
@@ -187,39 +210,24 @@ def describe(call):
                   "privacy domain", "schema_evolution_record"], rows)
 
 
-# --- INFORMATION_SCHEMA
-
-def information_schema(call, work, database, view):
-    """A DuckDB subquery for one of its views."""
-    if view == "TABLES":
-        rows = [(full[0], full[1], full[2], "SYSADMIN", "BASE TABLE", "YES" if t.kind == "TRANSIENT" else "NO",
-                 work.value(f"SELECT count(*) FROM {work.source(t)}"), 0) for full, t in call.catalog.tables() if full[0] == database]
-        return _values(rows, ["TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "TABLE_OWNER", "TABLE_TYPE", "IS_TRANSIENT", "ROW_COUNT", "BYTES"])
-    if view == "COLUMNS":
-        rows = [(full[0], full[1], full[2], c.name, i + 1, c.default, "YES" if c.nullable else "NO", c.type.name,
-                 c.type.length, c.type.precision, c.type.scale, "SANDBOX") for full, t in call.catalog.tables() if full[0] == database
-                for i, c in enumerate(t.columns)]
-        return _values(rows, ["TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME", "ORDINAL_POSITION", "COLUMN_DEFAULT", "IS_NULLABLE",
-                              "DATA_TYPE", "CHARACTER_MAXIMUM_LENGTH", "NUMERIC_PRECISION", "NUMERIC_SCALE", "COMMENT"])
-    if view == "SCHEMATA":
-        return _values([(database, s) for s in call.catalog.databases.get(database, {})], ["CATALOG_NAME", "SCHEMA_NAME"])
-    if view == "STAGES":
-        return _values([full for full, _ in call.catalog.stages() if full[0] == database], ["STAGE_CATALOG", "STAGE_SCHEMA", "STAGE_NAME"])
-    if view == "LOAD_HISTORY":
-        cases = _values([(t.number, full[1], full[2]) for full, t in call.catalog.tables() if full[0] == database],
-                        ["NUMBER", "SCHEMA_NAME", "TABLE_NAME"])
-        return (f"(SELECT h.SCHEMA_NAME, regexp_replace(l.file, '^[0-9]+/', '') AS FILE_NAME, h.TABLE_NAME, l.loaded AS LAST_LOAD_TIME, "
-                f"l.status AS STATUS, l.row_count AS ROW_COUNT, l.row_parsed AS ROW_PARSED, l.first_error AS FIRST_ERROR_MESSAGE, "
-                f"l.error_count AS ERROR_COUNT FROM sf_loads l JOIN {cases} h ON l.table_number = h.NUMBER WHERE {work.visible})")
-    raise does_not_exist("Object", f"INFORMATION_SCHEMA.{view}")
+def _table_or_view(call, parts, what="TABLE"):
+    environment = call.environment(None)
+    found = environment.view(parts)
+    if found is not None:
+        return found[1], found[0]
+    if what == "VIEW":
+        raise does_not_exist("View", show_name(parts[-1]))
+    return environment.lookup(parts)
 
 
-def _values(rows, names):
-    if not rows:
-        return "(SELECT " + ", ".join(f"CAST(NULL AS VARCHAR) AS {n}" for n in names) + " WHERE FALSE)"
-    def cell(value):
-        return "NULL" if value is None else str(value) if isinstance(value, int) else literal(value)
-    return "(SELECT * FROM (VALUES " + ", ".join("(" + ", ".join(map(cell, r)) + ")" for r in rows) + f") AS v({', '.join(names)}))"
+def _describe_stage(call, stage):
+    rows = [("STAGE_FILE_FORMAT", k, "Boolean" if isinstance(v, bool) else "String", _shown(v), "") for k, v in stage.file_format.items()]
+    if stage.external:
+        given = stage.external["credentials"] or {}
+        rows += [("STAGE_LOCATION", "URL", "String", f'["{stage.external["url"]}"]', ""),
+                 ("STAGE_INTEGRATION", "STORAGE_INTEGRATION", "String", stage.external["integration"] or "", ""),
+                 ("STAGE_CREDENTIALS", "AWS_KEY_ID", "String", given.get("AWS_KEY_ID", ""), "")]
+    return _rows(["parent_property", "property", "property_type", "property_value", "property_default"], rows)
 
 
 # --- system functions
@@ -242,7 +250,22 @@ def _system(call, name, arguments):
     if name == "SYSTEM$WAIT":
         call.world.pause(call.query, float(arguments[0].value))
         return Result([("SYSTEM$WAIT", text())], [(f"waited {arguments[0].value} seconds",)], 0x1000)
+    if name == "SYSTEM$CANCEL_QUERY":
+        return Result([(name, text())], [(_cancel(call, arguments[0].value),)], 0x1000)
+    if name == "SYSTEM$CANCEL_ALL_QUERIES":
+        for query in call.world.queries.running():
+            if query.session.number == int(arguments[0].value) and query is not call.query:
+                query.cancel(call.settings.cancel_delay_seconds)
+        return Result([(name, text())], [("done",)], 0x1000)
     raise unsupported(name)
+
+
+def _cancel(call, wanted):
+    try:
+        call.world.queries.abort(query_id=wanted)
+    except SnowflakeError as error:
+        return error.message
+    return f"query [{wanted}] terminated."
 
 
 def abort(world, number_):
@@ -264,10 +287,10 @@ def result_scan(call):
     words = [t.value.upper() if t.kind == "word" else t.value for t in call.tokens]
     if words[:7] != ["SELECT", "*", "FROM", "TABLE", "(", "RESULT_SCAN", "("] or len(words) < 10:
         return None
-    query = call.world.queries.get(words[7]) if call.tokens[7].kind == "string" else call.world.queries.get(call.session.last_query_id)
-    if query is None:
-        raise SnowflakeError("000709", "02000", f"Statement {words[7]} not found")
-    query.done.wait()
-    if query.error:
-        raise query.error
-    return query.result
+    depth, at = 2, 7                                     # the whole statement? else it is a table like others
+    while depth and at < len(words):
+        depth += {"(": 1, ")": -1}.get(words[at], 0) if call.tokens[at].kind == "op" else 0
+        at += 1
+    if at != len(words):
+        return None
+    return table_functions.finished(call, call.tokens[7:8]).result

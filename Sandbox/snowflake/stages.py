@@ -1,7 +1,6 @@
 """Stages: PUT's answer, LIST, REMOVE, and reading a staged file as COPY does."""
 import base64
 import bz2
-import email.utils
 import hashlib
 import os
 import secrets
@@ -10,23 +9,24 @@ import time
 import zlib
 
 import zstandard
+from isal import isal_zlib
 
+from . import external
+from .accounts import BUCKET
 from .catalog import resolve
 from .encryption import BadEncryption, Digest, check_matdesc, decryptor, material_of
 from .errors import SnowflakeError, does_not_exist, unsupported
-from .lexer import Cursor, show_name, tokens_of
-from .queries import Result
-from .types import number, text
+from .lexer import Cursor, tokens_of
 
-BUCKET = "sfc-sandbox-stages"
 CHUNK = 1 << 20
 
 
 class Stages:
     """Staged files of every location type, and the credentials that were handed out for them."""
 
-    def __init__(self, folder, objects, settings, catalog):
+    def __init__(self, folder, objects, settings, catalog, accounts):
         self.local, self.objects, self.settings, self.catalog = os.path.join(folder, "local"), objects, settings, catalog
+        self.accounts = accounts
         self.endpoints = {}                # location → plain URL; "tls" + location → host:port
         self.credentials = Credentials(settings)
 
@@ -38,6 +38,8 @@ class Stages:
 
     def files(self, stage):
         """Every file as (path within the stage, size, md5, modified, Object or None)."""
+        if stage.external:
+            return external.files(self, stage)
         prefix, found = f"{BUCKET}/{self.prefix(stage)}", []
         for thing in self.objects.under(prefix):
             found.append(Staged(thing.key[len(prefix):], thing.size, thing.md5, thing.modified, thing.path, thing))
@@ -50,6 +52,8 @@ class Stages:
         return sorted(found, key=lambda f: f.name)
 
     def find(self, stage, name):
+        if stage.external:
+            return external.find(self, stage, name)
         thing = self.objects.get(f"{BUCKET}/{self.prefix(stage)}{name}")
         if thing is not None:
             return Staged(name, thing.size, thing.md5, thing.modified, thing.path, thing)
@@ -60,12 +64,16 @@ class Stages:
         return None
 
     def remove(self, stage, staged):
+        if stage.external:
+            external.authorise(self, stage, "d")
         if staged.object is not None:
             self.objects.delete(staged.object.key)
         else:
             os.unlink(staged.path)
 
     def forget(self, stage):
+        if stage.external:
+            return                                    # what is not ours stays
         for staged in self.files(stage):
             self.remove(stage, staged)
         shutil.rmtree(os.path.join(self.local, str(stage.number)), ignore_errors=True)
@@ -77,6 +85,11 @@ class Stages:
         """Chunks of the file as the client had it before encryption; checks encryption and digest."""
         digest, step = Digest(), None
         expected = None
+        if stage.external:
+            with open(staged.path, "rb") as file:
+                while chunk := file.read(CHUNK):
+                    yield chunk
+            return
         if staged.object is not None:
             wrapped, iv, matdesc, expected = material_of(staged.object.meta, staged.object.location)
             if stage.encrypted:
@@ -116,6 +129,22 @@ class Stages:
             stage.query_ids.add(call.query.id)
             data["encryptionMaterial"] = {"queryStageMasterKey": stage.master_key, "queryId": call.query.id,
                                           "smkId": self.smk_id(stage)}
+        return data
+
+    def get_data(self, call, stage, path, found, target, options):
+        """`data` of GET's answer."""
+        location = self.location(stage)
+        prefix = path[:path.rfind("/") + 1]              # the client writes what comes after the first "/" of each name
+        info = self.stage_info(call, stage, prefix.rstrip("/"), "")
+        data = {"stageInfo": info, "src_locations": [f.name[len(prefix):] for f in found], "command": "DOWNLOAD", "localLocation": target,
+                "parallel": options.get("PARALLEL", 10), "statementTypeId": None, "queryId": call.query.id,
+                "clientShowEncryptionParameter": True}
+        if stage.encrypted and location != "LOCAL_FS":
+            data["encryptionMaterial"] = [{"queryStageMasterKey": stage.master_key, "queryId": call.query.id, "smkId": self.smk_id(stage)}
+                                          for _ in found]
+        if location == "GCS" and stage.presigned:
+            base = info["presignedUrl"].split(f"/{BUCKET}/")[0]
+            data["presignedUrls"] = [self.credentials.presigned(base, f.object.key, "GET") for f in found]
         return data
 
     def stage_info(self, call, stage, path, name):
@@ -182,9 +211,9 @@ class Credentials:
         self.gcs_tokens[token] = self._until()
         return token
 
-    def presigned(self, base, key):
+    def presigned(self, base, key, method="PUT"):
         signature = secrets.token_hex(32)
-        self.links[signature] = (key, self._until())
+        self.links[signature] = (key, self._until(), method)
         from urllib.parse import quote
         return f"{base}/{quote(key)}?X-Goog-Algorithm=GOOG4-RSA-SHA256&X-Goog-Expires=3600&X-Goog-Signature={signature}"
 
@@ -197,7 +226,7 @@ class Credentials:
         past = time.time() - 1
         self.s3_keys = {k: (s, t, past) for k, (s, t, _) in self.s3_keys.items()}
         self.gcs_tokens = {t: past for t in self.gcs_tokens}
-        self.links = {s: (k, past) for s, (k, _) in self.links.items()}
+        self.links = {s: (k, past, m) for s, (k, _, m) in self.links.items()}
         # A SAS knows whole seconds only: which ones were handed out before now is told by their key.
         self.azure_past_keys.append(self.azure_key)
         self.azure_key = secrets.token_bytes(32)
@@ -223,7 +252,7 @@ def parse_stage(call, written):
     full = resolve(call.session, parts)
     stage = call.catalog.get("stages", full)
     call.session.require("USAGE", "stage", full[2])
-    return stage, path, full[2].lower()
+    return stage, path, external.shown(stage) if stage.external else full[2].lower()
 
 
 def stage_token(cursor):
@@ -233,68 +262,6 @@ def stage_token(cursor):
     if token.kind == "string" and token.value.startswith("@"):
         return token.value
     raise does_not_exist("Stage", token.text)
-
-
-# --- statements
-
-def put(call):
-    cursor = call.cursor
-    cursor.next()
-    sql = call.query.sql.strip().rstrip(";")
-    rest = sql[sql.upper().index("PUT") + 3:].strip()
-    if rest.startswith("'"):
-        source, after = rest[1:].split("'", 1)
-        source = source.replace("\\'", "'").replace("\\\\", "\\")
-    else:
-        source, _, after = rest.partition(" ")
-    if not source.lower().startswith("file://"):
-        raise SnowflakeError("001003", "42000", "SQL compilation error:\nsyntax error: PUT needs file://")
-    cursor = Cursor(tokens_of(after))
-    if cursor.peek is not None and cursor.peek.text == "?":
-        cursor.next()
-        written = call.bindings["1"]["value"]
-    else:
-        written = stage_token(cursor)
-    stage, path, _ = parse_stage(call, written)
-    from . import formats
-    options = formats.options(cursor.rest())
-    for name in options:
-        if name not in ("PARALLEL", "AUTO_COMPRESS", "SOURCE_COMPRESSION", "OVERWRITE"):
-            raise unsupported(f"PUT {name}")
-    call.session.require("WRITE", "stage")
-    return Result(extra=call.world.stages.put_data(call, stage, path.strip("/"), [source[7:]], options), type_id=None)
-
-
-def listing(call):
-    cursor = call.cursor
-    cursor.next()
-    stage, path, shown = parse_stage(call, stage_token(cursor))
-    pattern = _pattern(cursor)
-    rows = [(f"{shown}/{f.name}", f.size, f.md5, email.utils.formatdate(f.modified, usegmt=True))
-            for f in call.world.stages.files(stage) if f.name.startswith(path) and matches(pattern, f.name)]
-    return Result([("name", text()), ("size", number()), ("md5", text()), ("last_modified", text())], rows, 0x1000)
-
-
-def remove(call):
-    cursor = call.cursor
-    cursor.next()
-    stage, path, shown = parse_stage(call, stage_token(cursor))
-    pattern = _pattern(cursor)
-    call.session.require("WRITE", "stage")
-    rows = []
-    for staged in call.world.stages.files(stage):
-        if staged.name.startswith(path) and matches(pattern, staged.name):
-            call.world.stages.remove(stage, staged)
-            rows.append((f"{shown}/{staged.name}", "removed"))
-    return Result([("name", text()), ("result", text())], rows, 0x1000)
-
-
-def _pattern(cursor):
-    if cursor.take("PATTERN"):
-        cursor.expect("=")
-        return cursor.next().value
-    cursor.end()
-    return None
 
 
 def matches(pattern, name):
@@ -314,7 +281,7 @@ def decompressor(kind, name, first):
     if kind == "BZ2":
         return _Frames(bz2.BZ2Decompressor, OSError)
     bits = {"GZIP": 31, "DEFLATE": 15, "RAW_DEFLATE": -15}[kind]
-    return _Frames(lambda: zlib.decompressobj(bits), zlib.error)
+    return _Frames(lambda: isal_zlib.decompressobj(bits), (isal_zlib.error, zlib.error))
 
 
 class _Frames:

@@ -3,19 +3,15 @@ import contextlib
 
 import duckdb
 
-from . import copy_into, ddl, dml, show, stages
-from .errors import SnowflakeError, syntax_error, transaction_aborted, unsupported
+from . import copy_into, ddl, dml, information_schema, show, stage_statements, table_functions
+from .errors import SnowflakeError, syntax_error, transaction_aborted
 from .lexer import Cursor, split_statements, tokens_of
-from .queries import Result
+from .queries import Result, status
 from .rewrite import Environment, rewrite
-from .types import number, of_duckdb, text
+from .types import of_duckdb, text
 
 SUCCEEDED = "Statement executed successfully."
 TRANSACTION_WORDS = ("BEGIN", "START", "COMMIT", "ROLLBACK")
-
-
-def status(message, type_id=0x6000):
-    return Result([("status", text())], [(message,)], type_id)
 
 
 class Statements:
@@ -32,7 +28,7 @@ class Statements:
         if len(parts) > 1:
             return self._many(query, parts)
         with contextlib.ExitStack() as stack:
-            if session.transaction or parts[0][0].value in TRANSACTION_WORDS:
+            if query.within or session.transaction or parts[0][0].value in TRANSACTION_WORDS:
                 stack.enter_context(session.lock)
             result = self._one(query, parts[0])
         session.last_query_id = query.id
@@ -64,7 +60,9 @@ class Statements:
         call = Call(self.world, query, tokens)
         if query.body.get("describeOnly") and handler is not select:
             return Result([], [], 0x1000)
-        transaction = query.transaction = session.transaction
+        transaction = query.transaction = call.transaction
+        if query.within is not None and transaction is not query.within:
+            raise transaction_aborted(query.within.number)
         if transaction is None:
             return handler(call)
         if word in ("COMMIT", "ROLLBACK"):
@@ -78,12 +76,15 @@ class Statements:
         try:
             return handler(call)
         except (SnowflakeError, duckdb.Error):
-            if session.transaction is transaction and session.parameter("TRANSACTION_ABORT_ON_ERROR"):
+            if call.transaction is transaction and session.parameter("TRANSACTION_ABORT_ON_ERROR"):
                 transaction.failed = True
             raise
         finally:
             self.world.transactions.leave(transaction)
             if transaction.failed and transaction.state == "running":
+                if query.within is transaction:       # an asynchronous statement's own hold would be waited for
+                    self.world.transactions.leave(transaction)
+                    query.within = None
                 self.world.end(transaction, "rolled_back")
 
 
@@ -97,11 +98,17 @@ class Call:
         self.bindings = query.body.get("bindings")
         self.cursor.bound = lambda: self.bindings["1"]["value"]
 
+    @property
+    def transaction(self):
+        """The one that it was submitted in, while that is open; else the session's."""
+        within = self.query.within
+        return within if within is not None and within.state == "running" else self.session.transaction
+
     @contextlib.contextmanager
     def writing(self):
         """The transaction of a DML statement: the session's, or one of its own."""
         session, implicit = self.session, False
-        transaction = already = session.transaction
+        transaction = already = self.transaction
         if transaction is None:
             implicit = bool(session.parameter("AUTOCOMMIT"))
             transaction = self.world.transactions.begin(session, implicit=implicit)
@@ -125,7 +132,8 @@ class Call:
         def on_table(full, table):
             self.session.require("SELECT", "table", full[2])
         return Environment(self.session, self.catalog, work, self.bindings, on_table=on_table,
-                           views=lambda database, name: show.information_schema(self, work, database, name), **extra)
+                           views=lambda database, name: information_schema.source(self, work, database, name),
+                           functions=lambda cursor: table_functions.source(self, work, cursor), **extra)
 
     def commit_before_ddl(self):
         transaction, self.session.transaction = self.session.transaction, None
@@ -146,7 +154,7 @@ def _select(call, tokens, limit=None):
     abort = show.system_function(call)
     if abort is not None:
         return abort
-    with call.engine.statement(call.session.transaction, call.query) as work:
+    with call.engine.statement(call.transaction, call.query) as work:
         sql = rewrite(tokens, call.environment(work))
         if limit is not None:
             sql = f"SELECT * FROM ({sql}) LIMIT {limit}"
@@ -202,10 +210,6 @@ def copy(call):
     return copy_into.copy(call)
 
 
-def nothing_special(call):
-    raise unsupported(call.tokens[0].value)
-
-
 HANDLERS = {
     "SELECT": select, "WITH": select, "VALUES": select, "(": select,
     "BEGIN": begin, "START": begin, "COMMIT": commit, "ROLLBACK": rollback,
@@ -213,6 +217,6 @@ HANDLERS = {
     "COPY": copy,
     "CREATE": ddl.create, "DROP": ddl.drop, "ALTER": ddl.alter, "USE": ddl.use, "COMMENT": ddl.comment, "GRANT": ddl.ignored,
     "SHOW": show.show, "DESCRIBE": show.describe, "DESC": show.describe, "CALL": show.call_system,
-    "PUT": stages.put, "LIST": stages.listing, "LS": stages.listing, "REMOVE": stages.remove, "RM": stages.remove,
-    "GET": nothing_special,
+    "PUT": stage_statements.put, "GET": stage_statements.get, "LIST": stage_statements.listing, "LS": stage_statements.listing,
+    "REMOVE": stage_statements.remove, "RM": stage_statements.remove,
 }

@@ -1,4 +1,5 @@
-"""Azure Blob for staged files: service SAS verified, Put Blob, blocks and block list, HEAD, GET, DELETE.
+"""Azure Blob: of the internal stages with the SAS that PUT hands out, and of anybody's accounts with their keys and SAS. Put Blob, blocks and
+block list, HEAD, GET with ranges, List Blobs, DELETE, containers.
 
 Path style is http://127.0.0.1:port/<account>/<container>/<blob>; with TLS the account is the host's first label."""
 import base64
@@ -10,8 +11,12 @@ import time
 import urllib.parse
 import uuid
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
+from ..azure.errors import AzureError as Refused
+from .azure_access import DELETE, LIST, READ, WRITE, check_request
 from .http_server import Response
+from .objects_read import content, page
 
 VERSION = "2020-10-02"
 
@@ -41,18 +46,22 @@ def sign_sas(key, account, container, start, end):
 class AzureStore:
     account = "sfcsandbox"
 
-    def __init__(self, objects, credentials):
-        self.objects, self.credentials = objects, credentials
+    def __init__(self, objects, credentials, accounts, settings):
+        self.objects, self.credentials, self.accounts, self.settings = objects, credentials, accounts, settings
+        self.containers = set()                       # made by their owners; with setting `buckets` empty every one is there
         self.blocks, self.lock = {}, threading.Lock()
 
     def handle(self, request):
         identity = {"x-ms-request-id": str(uuid.uuid4()), "x-ms-version": request.headers.get("x-ms-version", VERSION)}
         try:
-            key = self._key(request)
-            self._authorize(request, key)
-            response = self._route(request, key)
-        except AzureError as error:
-            body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{error.code}</Code><Message>{error.message}</Message></Error>'
+            account, key = self._key(request)
+            if account == self.account:
+                self._authorize(request, key)
+                response = self._route(request, key)
+            else:
+                response = self._foreign(request, account, key)
+        except (AzureError, Refused) as error:
+            body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>'
             response = Response(error.status, body.encode(), {"Content-Type": "application/xml", "x-ms-error-code": error.code})
         response.headers.update(identity)
         return response
@@ -60,12 +69,54 @@ class AzureStore:
     def _key(self, request):
         host = request.headers.get("host", "").split(":")[0]
         path = request.path.lstrip("/")
-        if host.startswith(self.account + "."):
-            return path
+        first = host.split(".")[0]
+        if first == self.account or first in self.accounts.azure:
+            return first, path
         account, _, rest = path.partition("/")
-        if account != self.account:
+        if account != self.account and account not in self.accounts.azure:
             raise AzureError(400, "InvalidUri", f"account {account}")
-        return rest
+        return account, rest
+
+    def _foreign(self, request, account, key):
+        """An account of somebody else's; its blobs are kept as account:container/path."""
+        container, _, path = key.partition("/")
+        query, method = request.query, request.method
+        listing = method == "GET" and query.get("comp") == "list" and not path
+        wanted = LIST if listing else READ if method in ("GET", "HEAD") else DELETE if method == "DELETE" else WRITE
+        check_request(request, account, self.accounts.azure_keys(account), container, path, wanted)
+        if query.get("restype") == "container" and not path and not listing:
+            return self._container(request, f"{account}:{container}")
+        if self.settings.buckets and container not in self.settings.buckets.split(",") and f"{account}:{container}" not in self.containers:
+            raise AzureError(404, "ContainerNotFound", "The specified container does not exist.")
+        if listing:
+            return self._list(query, account, container)
+        return self._route(request, f"{account}:{container}/{path}")
+
+    def _container(self, request, name):
+        request.body()
+        if request.method == "PUT":
+            if name in self.containers:
+                raise AzureError(409, "ContainerAlreadyExists", "The specified container already exists.")
+            self.containers.add(name)
+            return Response(201, b"", {"ETag": '"0x1"'})
+        if request.method in ("HEAD", "GET"):
+            return Response(200, b"", {"ETag": '"0x1"'})
+        raise AzureError(501, "NotImplemented", f"{request.method} of a container")
+
+    def _list(self, query, account, container):
+        limit = min(int(query.get("maxresults", 5000)), self.settings.list_page)
+        things, prefixes, last = page(self.objects, f"{account}:{container}", query.get("prefix", ""), query.get("delimiter", ""),
+                                      base64.b64decode(query.get("marker", "")).decode(), limit)
+        listed = "".join(f"<Blob><Name>{escape(n)}</Name><Properties><Last-Modified>{_date(t.modified)}</Last-Modified><Etag>{_etag(t)}</Etag>"
+                         f"<Content-Length>{t.size}</Content-Length>"
+                         f"<Content-Type>{escape(t.meta.get('content-type', 'application/octet-stream'))}</Content-Type>"
+                         f"<Content-MD5>{t.meta.get('x-ms-blob-content-md5', '')}</Content-MD5><BlobType>BlockBlob</BlobType></Properties></Blob>"
+                         for n, t in things)
+        listed += "".join(f"<BlobPrefix><Name>{escape(p)}</Name></BlobPrefix>" for p in prefixes)
+        marker = base64.b64encode(last.encode()).decode() if last is not None else ""
+        return Response(200, (f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="{container}"><Prefix>{escape(query.get("prefix", ""))}'
+                              f"</Prefix><Blobs>{listed}</Blobs><NextMarker>{marker}</NextMarker></EnumerationResults>").encode(),
+                        {"Content-Type": "application/xml"})
 
     def _authorize(self, request, key):
         q = request.query
@@ -97,13 +148,15 @@ class AzureStore:
         if method == "DELETE":
             self.objects.delete(key)
             return Response(202)
-        headers = {"ETag": f'"0x{thing.md5[:16]}"', "x-ms-blob-type": "BlockBlob", **_answered(thing.meta),
-                   "Last-Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(thing.modified))}
+        headers = {"ETag": f'"{_etag(thing)}"', "x-ms-blob-type": "BlockBlob", **_answered(thing.meta), "Accept-Ranges": "bytes",
+                   "Last-Modified": _date(thing.modified)}
         if method == "HEAD":
             return Response(200, b"", {**headers, "Content-Length": str(thing.size)})
         if method == "GET":
-            with open(thing.path, "rb") as file:
-                return Response(200, file.read(), headers)
+            found = content(request, thing, headers, "x-ms-range")
+            if found is None:
+                raise AzureError(416, "InvalidRange", "The range specified is invalid for the current size of the resource.")
+            return found
         raise AzureError(405, "UnsupportedHttpVerb")
 
     def _receive(self, request):
@@ -124,9 +177,10 @@ class AzureStore:
         if request.length is None:
             raise AzureError(411, "MissingContentLengthHeader")
         path, md5 = self._receive(request)
-        if self.objects.put(key, path, _meta(request.headers), "AZURE", md5.hexdigest(), _create_only(request)) is None:
+        thing = self.objects.put(key, path, _meta(request.headers), "AZURE", md5.hexdigest(), self._create_only(request, key))
+        if thing is None:
             raise AzureError(409, "BlobAlreadyExists", "The specified blob already exists.")
-        return Response(201, b"", {"ETag": f'"0x{md5.hexdigest()[:16]}"', "Content-MD5": base64.b64encode(md5.digest()).decode()})
+        return Response(201, b"", {"ETag": f'"{_etag(thing)}"', "Last-Modified": _date(thing.modified), "Content-MD5": base64.b64encode(md5.digest()).decode()})
 
     def _block(self, request, key):
         block = request.query.get("blockid", "")
@@ -159,22 +213,37 @@ class AzureStore:
                         out.write(chunk)
         for name in blocks.values():
             os.unlink(name)
-        thing = self.objects.put(key, path, _meta(request.headers), "AZURE", create_only=_create_only(request))
+        thing = self.objects.put(key, path, _meta(request.headers), "AZURE", create_only=self._create_only(request, key))
         if thing is None:
             raise AzureError(409, "BlobAlreadyExists", "The specified blob already exists.")
-        return Response(201, b"", {"ETag": f'"0x{thing.md5[:16]}"'})
+        return Response(201, b"", {"ETag": f'"{_etag(thing)}"', "Last-Modified": _date(thing.modified)})
+
+    def _create_only(self, request, key):
+        """True when nothing may be there yet; If-Match is checked."""
+        none, match, old = request.headers.get("if-none-match"), request.headers.get("if-match"), self.objects.get(key)
+        if match is not None and (old is None or match not in ("*", f'"{_etag(old)}"', _etag(old))):
+            raise AzureError(412, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.")
+        if none not in (None, "*"):
+            raise AzureError(501, "NotImplemented", "If-None-Match other than *")
+        return none == "*"
 
 
-def _create_only(request):
-    return request.headers.get("if-none-match") == "*"
+def _etag(thing):
+    return f"0x8D{thing.generation:X}"
+
+
+def _date(seconds):
+    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(seconds))
 
 
 def _meta(headers):
-    return {n: v for n, v in headers.items() if n.startswith("x-ms-meta-") or n in ("content-type", "x-ms-blob-content-md5")}
+    return {n: v for n, v in headers.items() if n.startswith("x-ms-meta-") or n in ("content-type", "content-encoding") or n.startswith("x-ms-blob-content-")}
 
 
 def _answered(meta):
     found = {n: v for n, v in meta.items() if n.startswith("x-ms-meta-")}
-    if "x-ms-blob-content-md5" in meta:
-        found["Content-MD5"] = meta["x-ms-blob-content-md5"]
+    for name, shown in (("content-type", "Content-Type"), ("content-encoding", "Content-Encoding"), ("content-md5", "Content-MD5")):
+        value = meta.get("x-ms-blob-" + name) or meta.get(name)
+        if value:
+            found[shown] = value
     return found

@@ -4,11 +4,13 @@ import shutil
 import tempfile
 import time
 
+from .accounts import Accounts
 from .catalog import Catalog
 from .engine import Engine
 from .faults import Faults
 from .objects import Objects
 from .queries import Queries
+from .rejects import Kept
 from .results import Results
 from .sessions import Sessions
 from .settings import Settings
@@ -28,12 +30,14 @@ class World:
         os.makedirs(self.temporary)
         self.transactions = Transactions(self.settings)
         self.engine = Engine(self.data, self.transactions, memory, threads)
-        self.catalog = Catalog(os.path.join(self.data, "catalog.json"))
+        self.catalog = Catalog(os.path.join(self.data, "catalog.sqlite"))
         self.objects = Objects(os.path.join(self.data, "objects"))
-        self.stages = Stages(self.data, self.objects, self.settings, self.catalog)
+        self.accounts = Accounts(self.settings)
+        self.stages = Stages(self.data, self.objects, self.settings, self.catalog, self.accounts)
         self.sessions = Sessions(self.settings, users)
         self.results = Results(os.path.join(self.data, "chunks"))
-        self.queries = Queries(Statements(self), self.transactions.wake)
+        self.queries = Queries(Statements(self), self.transactions)
+        self.rejected = Kept(os.path.join(self.data, "rejected"))
         self.faults = Faults()
         self.stalled_until = 0.0
 
@@ -55,14 +59,20 @@ class World:
         """Undoes a transaction: no further statement of it starts, running ones are cancelled first."""
         def cancel():
             for query in self.queries.running():
-                if query.transaction is transaction:
-                    query.cancel()
+                if transaction in (query.transaction, query.within) and query not in told:
+                    told.add(query)
+                    query.cancel(self.settings.cancel_delay_seconds)
+        told = set()
         if self.transactions.claim(transaction, state, cancel):
             self.engine.rollback(transaction, state)
 
     def close_session(self, session):
         """DELETE of a session: its transaction is rolled back (or not, by setting), its temporary tables go."""
         self.sessions.close(session)
+        if self.settings.close_cancels:
+            for query in self.queries.running():
+                if query.session is session and query.detached:
+                    query.cancel(self.settings.cancel_delay_seconds)
         transaction, session.transaction = session.transaction, None
         if transaction is not None:
             if self.settings.close_rolls_back and not transaction.pending and not transaction.failed:

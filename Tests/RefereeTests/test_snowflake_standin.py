@@ -18,82 +18,8 @@ import requests
 import snowflake.connector
 import zstandard
 from cryptography.hazmat.primitives.asymmetric import rsa
-from snowflake_rig import PASSWORD, ROOT, USER, Bare, StandIn, resolve_localhost_names, trust
-
-Error = snowflake.connector.errors.Error
-
-
-@pytest.fixture(scope="module")
-def standin(tmp_path_factory):
-    resolve_localhost_names()
-    standin = StandIn(tmp_path_factory.mktemp("snowflake"))
-    trust(standin.folder / "data" / "ca.pem")
-    yield standin
-    standin.stop()
-
-
-@pytest.fixture(autouse=True)
-def settings(request):
-    """Every test starts with default settings and without faults."""
-    if "standin" not in request.fixturenames:
-        yield
-        return
-    standin = request.getfixturevalue("standin")
-    before = standin.control("settings")
-    standin.faults()
-    yield
-    standin.faults()
-    standin.control("settings", before)
-    for transaction in standin.control("transactions")["transactions"]:
-        standin.control("abort-transaction", {"id": transaction["id"]})
-
-
-@pytest.fixture
-def session(standin):
-    connection = standin.connect()
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def run(session):
-    return lambda sql, *parameters: session.cursor().execute(sql, *parameters).fetchall()
-
-
-def name(prefix="T"):
-    return f"{prefix}_{uuid.uuid4().hex[:10].upper()}"
-
-
-def in_thread(action):
-    """Starts it; the returned function waits for its result."""
-    box = {}
-
-    def work():
-        try:
-            box["value"] = action()
-        except BaseException as error:
-            box["error"] = error
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-
-    def wait(seconds=30):
-        thread.join(seconds)
-        assert not thread.is_alive(), "still waiting"
-        if "error" in box:
-            raise box["error"]
-        return box["value"]
-
-    wait.thread = thread
-    return wait
-
-
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-    return found
+from snowflake_fixtures import Error, in_thread, name, run, session, settings, standin, until  # noqa: F401
+from snowflake_rig import PASSWORD, ROOT, USER, Bare, StandIn
 
 
 # --- logins and sessions
@@ -904,7 +830,7 @@ class TestCopy:
         run(f"COPY INTO {table} FROM @{stage} FILES = ('m.json') FILE_FORMAT = (TYPE = JSON) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE")
         assert run(f"SELECT * FROM {table}") == [(1, "n", None)]
 
-    @pytest.mark.parametrize("options", ["FILE_FORMAT = (TYPE = AVRO)", "FILE_FORMAT = (TYPE = CSV NOPE = 1)", "SIZE_LIMIT = 5", "ON_ERROR = SKIP_FILE_3",
+    @pytest.mark.parametrize("options", ["FILE_FORMAT = (TYPE = AVRO)", "FILE_FORMAT = (TYPE = CSV NOPE = 1)", "SIZE_LIMIT = 5", "ON_ERROR = SKIP_FILE_0",
                                          "FILE_FORMAT = (TYPE = CSV ENCODING = 'LATIN1')", "FILE_FORMAT = (TYPE = JSON STRIP_NULL_VALUES = TRUE)",
                                          "FILES = (" + ",".join(f"'{i}'" for i in range(1001)) + ")"])
     def test_unknown_options_are_refused(self, run, put, stage, options):

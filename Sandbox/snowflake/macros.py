@@ -1,0 +1,51 @@
+"""Snowflake's functions as DuckDB macros; sf_… are the stand-in's own. An argument that is used often should be a column."""
+
+MACROS = """
+CREATE OR REPLACE MACRO sf_fail(s) AS CAST(s AS INTEGER);
+CREATE OR REPLACE MACRO sf_bare(s) AS (contains(s, 'NaN') OR contains(s, 'Infinity')) AND regexp_matches(regexp_replace(s, '"([^"\\\\]|\\\\.)*"', '', 'g'), 'NaN|Infinity');
+CREATE OR REPLACE MACRO sf_varchar(x) AS CASE WHEN typeof(x) <> 'JSON' THEN CAST(x AS VARCHAR) WHEN CAST(x AS VARCHAR) = 'null' THEN NULL WHEN starts_with(CAST(x AS VARCHAR), '"') THEN json_extract_string(CAST(x AS VARCHAR), '$') ELSE CAST(x AS VARCHAR) END;
+CREATE OR REPLACE MACRO sf_check_json(s) AS CASE WHEN s IS NULL OR trim(s) = '' THEN NULL WHEN json_valid(s) AND NOT sf_bare(s) THEN s ELSE CAST(sf_fail('100069:Error parsing JSON: ' || left(s, 200)) AS VARCHAR) END;
+CREATE OR REPLACE MACRO parse_json(s) AS CAST(nullif(trim(CAST(s AS VARCHAR), ' \t\r\n'), '') AS JSON);
+CREATE OR REPLACE MACRO sf_strict_json(s) AS CAST(sf_check_json(CAST(s AS VARCHAR)) AS JSON);
+CREATE OR REPLACE MACRO try_parse_json(s) AS CAST(CASE WHEN json_valid(s) THEN s END AS JSON);
+CREATE OR REPLACE MACRO sf_wall(s) AS CAST(CASE WHEN s[-1] = 'Z' OR s[-6] IN ('+', '-') OR s[-5] IN ('+', '-') THEN regexp_replace(s, '\\s*(Z|[+-]\\d\\d:?\\d\\d)$', '') ELSE s END AS TIMESTAMP);
+CREATE OR REPLACE MACRO sf_raw(n) AS CAST(n AS VARCHAR);
+CREATE OR REPLACE MACRO sf_epoch(n) AS make_timestamp(CASE WHEN abs(n) < 31536000000 THEN n * 1000000 WHEN abs(n) < 31536000000000 THEN n * 1000 WHEN abs(n) < 31536000000000000 THEN n ELSE n // 1000 END);
+CREATE OR REPLACE MACRO sf_timestamp(s) AS CASE WHEN NOT contains(s, ':') AND regexp_full_match(s, '-?\\d+') THEN sf_epoch(TRY_CAST(s AS BIGINT)) ELSE sf_wall(s) END;
+CREATE OR REPLACE MACRO to_timestamp_ntz(s) AS sf_timestamp(CAST(s AS VARCHAR)), (s, n) AS make_timestamp(CAST(CAST(s AS HUGEINT) * CAST(pow(10, 6) AS BIGINT) // CAST(pow(10, n) AS BIGINT) AS BIGINT));
+CREATE OR REPLACE MACRO sf_text(s, n) AS CASE WHEN length(s) > n THEN CAST(sf_fail('100078:String ''' || left(s, 60) || ''' is too long and would be truncated') AS VARCHAR) ELSE s END;
+CREATE OR REPLACE MACRO sf_lob(s) AS CASE WHEN strlen(s) > 16777216 THEN CAST(sf_fail('100082:Max LOB size (16777216) exceeded, actual size of parsed column is ' || strlen(s)) AS VARCHAR) ELSE s END;
+CREATE OR REPLACE MACRO sf_bytes(s, n) AS CASE WHEN octet_length(s) > n THEN CAST(CAST(sf_fail('100078:Binary value of ' || octet_length(s) || ' bytes is too long and would be truncated') AS VARCHAR) AS BLOB) ELSE s END;
+CREATE OR REPLACE MACRO sf_variant(s, n) AS CASE WHEN strlen(s) > n THEN CAST(CAST(sf_fail('100082:Max LOB size (' || n || ') exceeded, actual size of parsed column is ' || strlen(s)) AS VARCHAR) AS JSON) ELSE s END;
+CREATE OR REPLACE MACRO iff(a, b, c) AS CASE WHEN a THEN b ELSE c END;
+CREATE OR REPLACE MACRO nvl(a, b) AS coalesce(a, b);
+CREATE OR REPLACE MACRO nvl2(a, b, c) AS CASE WHEN a IS NOT NULL THEN b ELSE c END;
+CREATE OR REPLACE MACRO zeroifnull(a) AS coalesce(a, 0);
+CREATE OR REPLACE MACRO to_varchar(a) AS CAST(a AS VARCHAR);
+CREATE OR REPLACE MACRO to_char(a) AS CAST(a AS VARCHAR);
+CREATE OR REPLACE MACRO sf_json(a) AS CASE WHEN typeof(a) = 'JSON' THEN CAST(a AS VARCHAR) ELSE CAST(to_json(a) AS VARCHAR) END;
+CREATE OR REPLACE MACRO to_variant(a) AS CAST(sf_json(a) AS JSON);
+CREATE OR REPLACE MACRO to_json_text(a) AS CAST(a AS VARCHAR);
+CREATE OR REPLACE MACRO to_double(a) AS CAST(a AS DOUBLE);
+CREATE OR REPLACE MACRO to_boolean(a) AS CAST(a AS BOOLEAN);
+CREATE OR REPLACE MACRO to_date(a) AS CAST(a AS DATE);
+CREATE OR REPLACE MACRO to_binary(a) AS unhex(a), (a, f) AS CASE upper(f) WHEN 'BASE64' THEN from_base64(a) WHEN 'HEX' THEN unhex(a) ELSE encode(a) END;
+CREATE OR REPLACE MACRO sf_get(j, k) AS CASE WHEN typeof(k) = 'VARCHAR' THEN json_extract(j, '$."' || replace(CAST(k AS VARCHAR), '"', '\\"') || '"') ELSE json_extract(j, '$[' || CAST(k AS VARCHAR) || ']') END;
+CREATE OR REPLACE MACRO sf_typeof(j) AS CASE json_type(j) WHEN 'UBIGINT' THEN 'INTEGER' WHEN 'BIGINT' THEN 'INTEGER' WHEN 'HUGEINT' THEN 'INTEGER' WHEN 'DOUBLE' THEN CASE WHEN contains(lower(CAST(j AS VARCHAR)), 'e') THEN 'DOUBLE' ELSE 'DECIMAL' END WHEN 'NULL' THEN 'NULL_VALUE' ELSE json_type(j) END;
+CREATE OR REPLACE MACRO is_integer(j) AS sf_typeof(j) = 'INTEGER';
+CREATE OR REPLACE MACRO is_decimal(j) AS sf_typeof(j) IN ('INTEGER', 'DECIMAL');
+CREATE OR REPLACE MACRO is_double(j) AS sf_typeof(j) IN ('INTEGER', 'DECIMAL', 'DOUBLE');
+CREATE OR REPLACE MACRO is_varchar(j) AS json_type(j) = 'VARCHAR';
+CREATE OR REPLACE MACRO is_char(j) AS json_type(j) = 'VARCHAR';
+CREATE OR REPLACE MACRO is_boolean(j) AS json_type(j) = 'BOOLEAN';
+CREATE OR REPLACE MACRO is_array(j) AS json_type(j) = 'ARRAY';
+CREATE OR REPLACE MACRO is_object(j) AS json_type(j) = 'OBJECT';
+CREATE OR REPLACE MACRO object_keys(j) AS to_json(json_keys(j));
+CREATE OR REPLACE MACRO check_json(s) AS CASE WHEN s IS NULL OR json_valid(s) THEN NULL ELSE 'malformed JSON' END;
+CREATE OR REPLACE MACRO object_delete(j, k) AS json_merge_patch(j, json_object(CAST(k AS VARCHAR), NULL));
+CREATE OR REPLACE MACRO object_insert(j, k, v) AS CAST(CASE WHEN CAST(j AS VARCHAR) = '{}' THEN '{' ELSE left(CAST(j AS VARCHAR), length(CAST(j AS VARCHAR)) - 1) || ',' END || CAST(to_json(k) AS VARCHAR) || ':' || sf_json(v) || '}' AS JSON);
+CREATE OR REPLACE MACRO sysdate() AS CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP);
+CREATE OR REPLACE MACRO is_null_value(a) AS CAST(a AS VARCHAR) = 'null';
+CREATE OR REPLACE MACRO sha2(a) AS sha256(a), (a, n) AS sha256(a);
+CREATE OR REPLACE MACRO startswith(a, b) AS starts_with(a, b);
+"""
