@@ -11,7 +11,7 @@ packages=(
   make git pkg-config ca-certificates python3 python3-venv procps
   # the libraries of docs/decisions/0001-dependencies.md
   libcurl4-openssl-dev libmongoc-dev libbson-dev libssl-dev libzstd-dev libsnappy-dev libisal-dev
-  zlib1g-dev libyaml-dev libsqlite3-dev
+  zlib1g-dev libyaml-dev libsqlite3-dev libtomlplusplus-dev
   # the limit that `make bench` compares with; never linked into the program
   libsimdjson-dev
 )

@@ -5,9 +5,9 @@ internal import CNebulaKernels
 /// A quote opens a quoted field only as the field's first byte, as RFC 4180 has it; elsewhere it is a byte like
 /// others. Call `next` until it gives nil, drop or move the first `consumed` bytes, tell `discard` so, append, go on.
 public struct CSVRowScanner: Sendable {
-  private enum State { case fieldStart, plain, quoted, afterQuote }
+  private enum State { case plain, quoted, afterQuote }
   private let dialect: CSVDialect
-  private var state = State.fieldStart
+  private var state = State.plain
   private var at = 0
   /// How many bytes of the buffer belong to rows that were given out.
   public private(set) var consumed = 0
@@ -20,25 +20,29 @@ public struct CSVRowScanner: Sendable {
   /// True when the bytes seen so far end inside quotes.
   public var isInsideQuotes: Bool { state == .quoted }
 
+  /// True between rows.
+  public var isAtRow: Bool { at == consumed }
+  /// Passes over the next `bytes`, which are `rows` whole rows of a line each; only between rows.
+  public mutating func skip(rows: Int, bytes: Int) {
+    precondition(isAtRow)
+    consumed += bytes
+    at = consumed
+    lines += rows
+  }
+
   /// The next whole row, without its line end; nil when there is none yet. A blank line is an empty row.
   public mutating func next(in bytes: UnsafeRawBufferPointer) -> Range<Int>? {
     guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return nil }
     let newline = UInt8(ascii: "\n")
     while at < bytes.count {
       switch state {
-      case .fieldStart:
-        if base[at] == dialect.quote {
-          state = .quoted
-          at += 1
-        } else {
-          state = .plain
-        }
       case .plain:
-        at += nebula_find_either(base + at, bytes.count - at, dialect.delimiter, newline)
+        // Only a quote or the row's end matters here; delimiters are passed over.
+        at += nebula_find_either(base + at, bytes.count - at, dialect.quote, newline)
         guard at < bytes.count else { return nil }
         at += 1
-        state = .fieldStart
         if base[at - 1] == newline { return row(endingAt: at - 1, base) }
+        if at - 1 == consumed || base[at - 2] == dialect.delimiter { state = .quoted }
       case .quoted:
         let found = nebula_find_byte(base + at, bytes.count - at, dialect.quote)
         at += found

@@ -35,4 +35,12 @@ public let formatErrors: [ErrorSpecification] = [
   .init(
     .malformedCSV, "A row's quoting is wrong.", remedy: "Correct the row at its origin, or set `delimiter` and `quote`."
   ),
+  .init(.badParquetSchema, "The columns of a Parquet file can't be.", remedy: "See the message; correct the columns."),
+  .init(
+    .parquetMisfit, "A value does not fit its Parquet column.",
+    remedy: "Correct the record at its origin, or the column's type; the record is in the dead letters."),
+  .init(
+    .parquetTooLarge, "A value, page or file is larger than Parquet can say.",
+    remedy: "Leave the value out, split it, or write smaller files."),
+  .init(.parquetRow, "A row was not written whole.", remedy: "Report the defect."),
 ]

@@ -23,96 +23,30 @@ public struct JSONObjectReader {
     public let keyIsEscaped: Bool
   }
 
-  private let bytes: UnsafeRawBufferPointer
-  private var at = 0
+  private var walk: JSONWalk
 
   /// Starts at the object's first member. Nil when the value is not an object.
   public init?(_ bytes: UnsafeRawBufferPointer) {
-    self.bytes = bytes
-    skipSpace()
-    guard at < bytes.count, bytes[at] == UInt8(ascii: "{") else { return nil }
-    at += 1
+    walk = JSONWalk(bytes)
+    walk.skipSpace()
+    guard walk.take(UInt8(ascii: "{")) else { return nil }
   }
 
   /// The next member, nil behind the last.
   public mutating func next() -> Member? {
-    skipSpace()
-    if at < bytes.count, bytes[at] == UInt8(ascii: ",") {
-      at += 1
-      skipSpace()
-    }
-    guard at < bytes.count, bytes[at] == UInt8(ascii: "\"") else { return nil }
-    let keyStart = at + 1
-    let escaped = skipString()
-    let keyEnd = at - 1
-    skipSpace()
-    guard at < bytes.count, bytes[at] == UInt8(ascii: ":"), keyEnd >= keyStart else { return nil }
-    at += 1
-    skipSpace()
-    guard at < bytes.count else { return nil }
-    let start = at
-    let kind = skipValue()
-    return Member(key: keyStart..<keyEnd, value: start..<at, kind: kind, keyIsEscaped: escaped)
-  }
-
-  private mutating func skipSpace() {
-    while at < bytes.count, bytes[at] <= 0x20 { at += 1 }
-  }
-  /// From the opening quote to behind the closing one; true when there was a backslash.
-  private mutating func skipString() -> Bool {
-    var escaped = false
-    at += 1
-    while at < bytes.count {
-      at += find(UInt8(ascii: "\""), UInt8(ascii: "\\"))
-      guard at < bytes.count else { break }
-      if bytes[at] == UInt8(ascii: "\"") {
-        at += 1
-        return escaped
-      }
-      escaped = true
-      at = min(at + 2, bytes.count)
-    }
-    return escaped
-  }
-  private func find(_ a: UInt8, _ b: UInt8) -> Int {
-    guard let base = bytes.baseAddress, at < bytes.count else { return 0 }
-    return nebula_find_either(base.assumingMemoryBound(to: UInt8.self) + at, bytes.count - at, a, b)
-  }
-  private mutating func skipValue() -> JSONKind {
-    switch bytes[at] {
-    case UInt8(ascii: "\""):
-      _ = skipString()
-      return .string
-    case UInt8(ascii: "{"):
-      skipContainer()
-      return .object
-    case UInt8(ascii: "["):
-      skipContainer()
-      return .array
-    default:
-      let first = bytes[at]
-      while at < bytes.count, !Self.endsScalar(bytes[at]) { at += 1 }
-      return first == UInt8(ascii: "n")
-        ? .null : first == UInt8(ascii: "t") || first == UInt8(ascii: "f") ? .boolean : .number
-    }
-  }
-  private static func endsScalar(_ byte: UInt8) -> Bool {
-    byte <= 0x20 || byte == UInt8(ascii: ",") || byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]")
-  }
-  private mutating func skipContainer() {
-    var depth = 0
-    while at < bytes.count {
-      switch bytes[at] {
-      case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-      case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
-      case UInt8(ascii: "\""):
-        _ = skipString()
-        continue
-      default: break
-      }
-      at += 1
-      if depth == 0 { return }
-    }
+    walk.skipSpace()
+    if walk.take(UInt8(ascii: ",")) { walk.skipSpace() }
+    guard walk.at < walk.bytes.count, walk.bytes[walk.at] == UInt8(ascii: "\"") else { return nil }
+    let keyStart = walk.at + 1
+    let escaped = walk.skipString()
+    let keyEnd = walk.at - 1
+    walk.skipSpace()
+    guard walk.take(UInt8(ascii: ":")), keyEnd >= keyStart else { return nil }
+    walk.skipSpace()
+    guard walk.at < walk.bytes.count else { return nil }
+    let start = walk.at
+    let kind = walk.skipValue()
+    return Member(key: keyStart..<keyEnd, value: start..<walk.at, kind: kind, keyIsEscaped: escaped)
   }
 
   /// The text of a key or of a string's inside; half of a surrogate pair becomes U+FFFD.

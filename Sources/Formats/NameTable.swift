@@ -2,7 +2,7 @@ internal import CNebulaKernels
 
 /// Finds the column of a name by its bytes, without making a text of it: tables may have thousands of columns, and
 /// members come in any order. In plain memory, so that looking costs no reference counting; one owner at a time.
-final class NameTable {
+public final class NameTable {
   private struct Entry {
     let start: Int
     let count: Int
@@ -17,7 +17,8 @@ final class NameTable {
   /// Open addressing: indices into `entries`, -1 where free; a power of two, twice as many as there may be entries.
   private var buckets: UnsafeMutableBufferPointer<Int32>
 
-  init(_ columnNames: [String?]) {
+  /// The columns' names; nil for those that have none yet.
+  public init(_ columnNames: [String?]) {
     firsts = Self.room(columnNames.count, of: -1)
     buckets = Self.room(16, of: -1)
     entries = .allocate(capacity: 8)
@@ -34,8 +35,8 @@ final class NameTable {
     return room
   }
 
-  /// Of a name that is given twice the first counts.
-  func add(_ name: String, _ column: Int) {
+  /// One more name of a column. Of a name that is given twice the first counts.
+  public func add(_ name: String, _ column: Int) {
     var name = name
     let isNew = name.withUTF8 { bytes in
       let bucket = self.bucket(of: UnsafeRawBufferPointer(bytes))
@@ -52,8 +53,8 @@ final class NameTable {
     if count == entries.count { grow() }
   }
 
-  /// -1 when there is none.
-  func column(of name: UnsafeRawBufferPointer) -> Int {
+  /// The column with that name; -1 when there is none.
+  public func column(of name: UnsafeRawBufferPointer) -> Int {
     let index = buckets[bucket(of: name)]
     return index < 0 ? -1 : Int(entries[Int(index)].column)
   }

@@ -1,3 +1,4 @@
+internal import Glibc
 public import NebulaCore
 
 /// A growable run of bytes with one owner: what encoders append to and codecs write into. Not Sendable, no locks.
@@ -19,11 +20,17 @@ public final class OutputBuffer {
   public init(capacity: Int = 4096) {
     let capacity = max(capacity, 64)
     state = .allocate(capacity: 1)
-    state.initialize(to: State(base: .allocate(capacity: capacity), used: 0, capacity: capacity))
+    state.initialize(to: State(base: Self.resized(nil, to: capacity), used: 0, capacity: capacity))
   }
   deinit {
-    base.deallocate()
+    free(base)
     state.deallocate()
+  }
+
+  /// realloc moves the pages of large runs instead of copying them, and leaves alone those that nobody has written.
+  private static func resized(_ base: UnsafeMutablePointer<UInt8>?, to capacity: Int) -> UnsafeMutablePointer<UInt8> {
+    guard let found = realloc(base, capacity) else { fatalError("no memory for \(capacity) bytes") }
+    return found.assumingMemoryBound(to: UInt8.self)
   }
 
   @usableFromInline var base: UnsafeMutablePointer<UInt8> {
@@ -51,10 +58,7 @@ public final class OutputBuffer {
   @usableFromInline @inline(never) func grow(by additional: Int) {
     precondition(additional >= 0)
     let larger = max(used + additional, capacity * 2)
-    let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
-    moved.update(from: base, count: used)
-    base.deallocate()
-    base = moved
+    base = Self.resized(base, to: larger)
     capacity = larger
   }
 
@@ -119,9 +123,16 @@ public final class OutputBuffer {
   public func removeAll(keepingCapacity: Bool = true) {
     used = 0
     guard !keepingCapacity else { return }
-    base.deallocate()
     capacity = 64
-    base = .allocate(capacity: capacity)
+    base = Self.resized(base, to: capacity)
+  }
+  /// Gives out what was written, without a copy, and is empty.
+  public func take() -> SharedBytes {
+    nonisolated(unsafe) let taken = base
+    let bytes = SharedBytes(adopting: UnsafeRawBufferPointer(start: taken, count: used)) { free(taken) }
+    (used, capacity) = (0, 64)
+    base = Self.resized(nil, to: capacity)
+    return bytes
   }
   /// A copy of the bytes, for tests and small things.
   public var array: [UInt8] { [UInt8](UnsafeRawBufferPointer(start: base, count: used)) }

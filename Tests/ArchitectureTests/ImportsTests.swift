@@ -27,7 +27,7 @@ import Testing
     Room(target: "FileConnector", folder: "Connectors/File", doors: connectorDoors),
     Room(
       target: "MongoConnector", folder: "Connectors/Mongo", doors: connectorDoors.union(["CMongoc", "CMongocStart"])),
-    Room(target: "SnowflakeConnector", folder: "Connectors/Snowflake", doors: connectorDoors),
+    Room(target: "SnowflakeConnector", folder: "Connectors/Snowflake", doors: connectorDoors.union(["CToml"])),
     Room(
       target: "nebula-swift", folder: "CLI",
       doors: connectorDoors.union([
@@ -60,7 +60,7 @@ import Testing
     let folders = try Self.package().matches(of: /path: "Sources\/([^"\\]+)"/).map { String($0.1) }
     #expect(
       Set(folders).subtracting(Set(Self.rooms.map(\.folder))) == [
-        "C/CNebulaKernels", "C/CMongocStart", "C/CProcessStart",
+        "C/CNebulaKernels", "C/CMongocStart", "C/CProcessStart", "C/CToml",
       ])
   }
 

@@ -186,11 +186,22 @@ func work() throws -> Work {
       try compressor.finish(into: output)
     }
   case "decompress": return decompress(Codec(rawValue: arguments[2]) ?? .none, piece: number(3), limit: number(4))
+  case "parquet-cells": return writeParquetCells
+  case "parquet-objects": return { try shredParquet($0, $1, isBSON: false) }
+  case "parquet-bson": return { try shredParquet($0, $1, isBSON: true) }
+  case "parquet-walk": return walkParquet
+  case "parquet-infer": return inferParquet
   default: fatalError("no mode \(arguments[1])")
   }
 }
 
 do {
+  if CommandLine.arguments.count == 4, CommandLine.arguments[1] == "parquet-speed" {
+    let codec = ParquetCodec(rawValue: CommandLine.arguments[3]) ?? .snappy
+    try parquetSpeed(rows: number(2), codec: codec)
+    try parquetObjectSpeed(rows: number(2) / 10, codec: codec)
+    exit(0)
+  }
   let work = try work()
   let output = OutputBuffer()
   let answers = OutputBuffer(capacity: 1 << 20)

@@ -31,6 +31,43 @@ struct KernelTests {
     }
   }
 
+  /// Rows of two fields, mostly right, and with a few bytes changed; at every length, so across the edges of blocks.
+  @Test func rowsOfCSV() {
+    var random = Seeded(6)
+    let fields = [
+      "", "a", "a b", " a", "a\t", "\"\"", "\"a,b\"", "\"say \"\"so\"\"\"", "\" x \"", "é☆", "\"é\"",
+      String(repeating: "x", count: 70),
+    ]
+    let faults: [UInt8] = [0x22, 0x0A, 0x0D, 0x2C, 0x20, 0xFF, 0x61]
+    var found = 0
+    for number in 0..<12_000 {
+      let delimiter: UInt8 = number % 5 == 0 ? 0x20 : 0x2C
+      var text: [UInt8] = []
+      for _ in 0..<Int.random(in: 1...8, using: &random) {
+        for field in 0..<2 {
+          text += Array((fields.randomElement(using: &random) ?? "").utf8).map { $0 == 0x2C ? delimiter : $0 }
+          text += field == 0 ? [delimiter] : number % 3 == 0 ? [0x0D, 0x0A] : [0x0A]
+        }
+      }
+      for _ in 0..<number % 4 / 2 {
+        text[Int.random(in: 0..<text.count, using: &random)] = faults.randomElement(using: &random) ?? 0
+      }
+      let capacity = number % 7 == 0 ? 3 : 16
+      for blanks in [false, true] {
+        var slow = [UInt32](repeating: 0, count: 49)
+        let one = nebula_csv_rows_variant(0, text, text.count, delimiter, 0x22, blanks, 2, &slow, capacity)
+        for variant in [Int32(1), 2] {
+          var fast = [UInt32](repeating: 0, count: 49)
+          let other = nebula_csv_rows_variant(variant, text, text.count, delimiter, 0x22, blanks, 2, &fast, capacity)
+          #expect(one.rows == other.rows && one.bytes == other.bytes && (other.has_high || !one.has_high), "\(text)")
+          #expect(fast.prefix(one.rows * 3) == slow.prefix(one.rows * 3), "\(text)")
+        }
+        found += one.rows
+      }
+    }
+    #expect(found > 20_000)
+  }
+
   @Test func escapes() {
     for text in Self.hostile(2, 6000) {
       var fast = [UInt8](repeating: 0, count: text.count * 6 + 32)
@@ -76,6 +113,8 @@ struct KernelTests {
         var good = 0
         #expect(nebula_json_escape(&out, text, count, &good) == (isWhole ? count : 0))
         #expect(nebula_double_quotes(&out, text, count, 0x22) == count)
+        var places = [UInt32](repeating: 0, count: 2)
+        #expect(nebula_csv_rows(text, count, 0x2C, 0x22, true, 1, &places, 1).rows == 0)
         if count <= 16 { nebula_copy_short(&out, text, count) }
         nebula_hex(&out, text, count)
         var offset = 0

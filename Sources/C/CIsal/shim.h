@@ -1,4 +1,5 @@
 #pragma once
+#include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 
 /// How large the work buffer of a compression level (0…3) has to be; the library's own are macros.

@@ -1,4 +1,5 @@
 #include "nebula_kernels.h"
+#include "nebula_parquet.h"
 #include <charconv>
 
 extern "C" int nebula_double_digits(double value, char *digits, int *exponent) {
@@ -15,4 +16,13 @@ extern "C" int nebula_double_digits(double value, char *digits, int *exponent) {
   *exponent = negative ? -magnitude : magnitude;
   while (count > 1 && digits[count - 1] == '0') count--;
   return count;
+}
+
+extern "C" bool nebula_parse_double(const uint8_t *text, size_t count, double *value) {
+  const char *begin = (const char *)text, *end = begin + count;
+  double parsed;
+  auto result = std::from_chars(begin, end, parsed);
+  if (result.ec != std::errc() || result.ptr != end) return false;
+  *value = parsed;
+  return true;
 }

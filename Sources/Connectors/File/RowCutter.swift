@@ -16,6 +16,8 @@ struct RowCutter: RecordCutter {
   /// Where the scanner's offset 0 lies in the buffer.
   private var base = 0
   private let scratch = OutputBuffer()
+  /// Rows that need no closer look; nil where each does, since columns have types.
+  private let run: CSVRun?
 
   init(_ found: CutRecords, _ schema: RecordSchema, limit: Int) {
     self.found = found
@@ -23,13 +25,18 @@ struct RowCutter: RecordCutter {
     self.schema = schema
     dialect = CSVDialect(schema)
     typed = schema.columns.contains { $0.type != .text }
+    run = typed ? nil : CSVRun(dialect, width: schema.columns.count, refusesBlanks: false)
     scanner = CSVRowScanner(dialect)
   }
 
   mutating func scan(_ bytes: UnsafeRawBufferPointer, ended: Bool) {
     repeat {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[base...])
-      while !found.isFull, let row = scanner.next(in: rest) { take(rest, row, end: base + scanner.consumed) }
+      while !found.isFull {
+        if takeRun(rest) { continue }
+        guard let row = scanner.next(in: rest) else { break }
+        take(rest, row, end: base + scanner.consumed)
+      }
       guard ended, !found.isFull, found.consumed < bytes.count else { return }
       if !scanner.isInsideQuotes, let row = scanner.finish(in: rest) {
         take(rest, row, end: bytes.count)
@@ -45,15 +52,35 @@ struct RowCutter: RecordCutter {
       disposition: .reject)
   }
 
+  /// Takes rows that one look shows to be right; false when the next row is none of those.
+  private mutating func takeRun(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard let run, scanner.isAtRow else { return false }
+    let start = scanner.consumed
+    let size = run.look(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+    var rows = 0
+    while rows < run.count, !found.isFull, run.row(rows).count <= limit {
+      let row = run.row(rows)
+      keep(start + row.lowerBound..<start + row.upperBound)
+      rows += 1
+    }
+    guard rows > 0 else { return false }
+    scanner.skip(rows: rows, bytes: rows < run.count ? run.row(rows).lowerBound : size)
+    found.lines += UInt64(rows)
+    found.consumed = base + scanner.consumed
+    return true
+  }
+
   private mutating func take(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, end: Int) {
     let row = UnsafeRawBufferPointer(rebasing: bytes[range])
-    if let error = row.isEmpty ? nil : problem(row) {
-      found.reject(row, .csv, error)
-    } else if !row.isEmpty {
-      found.records.append(ByteRange(UInt32(base + range.lowerBound), UInt32(base + range.upperBound)))
+    if !row.isEmpty {
+      if let error = problem(row) { found.reject(row, .csv, error) } else { keep(range) }
     }
-    found.consumed = end
     found.lines += 1 + newlines(row)
+    found.consumed = end
+  }
+
+  private mutating func keep(_ range: Range<Int>) {
+    found.records.append(ByteRange(UInt32(base + range.lowerBound), UInt32(base + range.upperBound)))
   }
 
   private func newlines(_ row: UnsafeRawBufferPointer) -> UInt64 {
