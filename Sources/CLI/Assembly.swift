@@ -36,6 +36,7 @@ struct Assembly {
     let configuration = try ConfigurationLoader.load(
       request(arguments), try ConnectorRegistry(builtinConnectors))
     console.hide(configuration.redactor)
+    for remark in configuration.remarks { console.log(remark.level, remark.text) }
     return configuration
   }
 

@@ -8,13 +8,18 @@ struct ProgressLine {
   private let megabytesPerSecond: Double
   private let inFlight: Int
   private let sinceCommit: Duration?
+  private let health: Health
+  private let metrics: JSON
 
   init(
-    _ progress: PipelineProgress, _ before: PipelineProgress, now: Duration, over time: Duration, inFlight: Int
+    _ progress: PipelineProgress, _ before: PipelineProgress, now: Duration, over time: Duration,
+    _ context: ConnectorContext
   ) {
     let seconds = max(time.seconds, 0.001)
     self.progress = progress
-    self.inFlight = inFlight
+    inFlight = context.budget.inFlight
+    health = context.health.verdict(at: now)
+    metrics = .metrics(context.metrics)
     recordsPerSecond = Double(progress.pulled &- before.pulled) / seconds
     megabytesPerSecond = Double(progress.bytesRead &- before.bytesRead) / seconds / 1e6
     sinceCommit = progress.lastCommit.map { now - $0 }
@@ -28,11 +33,12 @@ struct ProgressLine {
 
   var text: String {
     let commit = sinceCommit.map { "\(decimal($0.seconds)) s ago" } ?? "none yet"
-    return [
+    let line = [
       "\(Int(recordsPerSecond)) records/s", "\(decimal(megabytesPerSecond)) MB/s", "lag \(lag)",
       "in flight \(decimal(Double(inFlight) / 1e6)) MB", "committed \(progress.counts.committed)",
       "last commit \(commit)",
     ].joined(separator: ", ")
+    return health.state == .healthy ? line : "\(line), \(health)"
   }
 
   var json: JSON {
@@ -43,8 +49,29 @@ struct ProgressLine {
       "in_flight_bytes": .number(Int64(inFlight)),
       "read": .number(progress.read), "committed": .number(progress.counts.committed),
       "rejected": .number(progress.counts.rejected), "epochs": .number(progress.epochs),
-      "seconds_since_commit": sinceCommit.map { .real($0.seconds) } ?? .null,
+      "seconds_since_commit": sinceCommit.map { .real($0.seconds) } ?? .null, "health": .health(health),
+      "metrics": metrics,
     ])
+  }
+}
+
+extension JSON {
+  static func health(_ health: Health) -> JSON {
+    .object(["state": .text(health.state.rawValue), "reasons": .list(health.reasons.map { .text($0) })])
+  }
+
+  /// Counters and gauges by name; timings in milliseconds.
+  static func metrics(_ metrics: Metrics) -> JSON {
+    var members = metrics.snapshot.mapValues { JSON.number($0) }
+    for (name, timing) in metrics.timings {
+      func milliseconds(_ time: Duration?) -> JSON { time.map { .real($0.seconds * 1000) } ?? .null }
+      members["\(name)_ms"] = .object([
+        "count": .number(timing.count), "median": milliseconds(timing.quantile(0.5)),
+        "p95": milliseconds(timing.quantile(0.95)), "last": milliseconds(timing.last),
+        "total": milliseconds(timing.total),
+      ])
+    }
+    return .object(members)
   }
 }
 

@@ -64,7 +64,7 @@ struct PipelineRun {
         store: SQLiteStateStore(
           path: configuration.stateFile, clock: clock, leaseDuration: configuration.settings.leaseDuration),
         deadLetters: assembly.deadLetters, settings: configuration.settings, clock: clock, log: console.logger,
-        crash: assembly.context.crash))
+        health: assembly.context.health, crash: assembly.context.crash))
     let (stops, stop) = AsyncStream.makeStream(of: Void.self)
     Signals.onFirst {
       pipeline.stop()
@@ -87,7 +87,8 @@ struct PipelineRun {
     stop.finish()
     await announced.value
     console.endProgress()
-    summarize(await pipeline.progress, clock.monotonic() - started)
+    let health = health(after: result)
+    summarize(await pipeline.progress, clock.monotonic() - started, await assembly.destination.report(), health)
     try result.get()
     return 0
   }
@@ -106,7 +107,7 @@ struct PipelineRun {
     var last = started
     while (try? await clock.sleep(interval)) != nil {
       let (now, progress) = (clock.monotonic(), await pipeline.progress)
-      let line = ProgressLine(progress, before, now: now, over: now - last, inFlight: assembly.context.budget.inFlight)
+      let line = ProgressLine(progress, before, now: now, over: now - last, assembly.context)
       if console.isJSON {
         console.json(line.json)
       } else if style == .line {
@@ -120,7 +121,16 @@ struct PipelineRun {
 
   // MARK: - The end
 
-  private func summarize(_ progress: PipelineProgress, _ time: Duration) {
+  /// A run that failed is not well, whatever was last heard of its parts.
+  private func health(after result: Result<Void, any Error>) -> Health {
+    var health = assembly.context.health.verdict(at: clock.monotonic())
+    guard case .failure(let error) = result else { return health }
+    health.state = .unhealthy
+    health.reasons.insert("the run ended with \((error as? NebulaError)?.code.rawValue ?? "an error")", at: 0)
+    return health
+  }
+
+  private func summarize(_ progress: PipelineProgress, _ time: Duration, _ report: RunReport, _ health: Health) {
     let counts = progress.counts
     let folder = "\(assembly.configuration.stateDirectory)/dead-letters"
     let seconds = max(time.seconds, 0.001)
@@ -132,7 +142,8 @@ struct PipelineRun {
         "filtered": .number(counts.filtered), "rows": .number(progress.rows), "bytes_read": .number(progress.bytesRead),
         "bytes_written": .number(progress.bytesWritten), "files": .number(progress.files),
         "epochs": .number(progress.epochs), "seconds": .real(seconds), "guarantee": .text("\(assembly.guarantee)"),
-        "dead_letters": .text(counts.rejected > 0 ? folder : nil),
+        "dead_letters": .text(counts.rejected > 0 ? folder : nil), "health": .health(health),
+        "metrics": .metrics(assembly.context.metrics), "computed": .object(report.values.mapValues { .real($0) }),
       ]))
     console.line("read       \(progress.read) records in \(decimal(seconds)) s")
     console.line("committed  \(counts.committed)\(counts.superseded > 0 ? " (\(counts.superseded) superseded)" : "")")
@@ -140,6 +151,10 @@ struct PipelineRun {
     console.line("filtered   \(counts.filtered)")
     console.line("bytes      \(progress.bytesRead) read, \(progress.bytesWritten) written")
     console.line("files      \(progress.files) in \(progress.epochs) epochs, \(progress.rows) rows")
+    for line in report.lines {
+      console.line("\(line.label)\(String(repeating: " ", count: max(1, 11 - line.label.count)))\(line.text)")
+    }
+    console.line("health     \(health)")
     console.line("guarantee  \(assembly.guarantee)")
     if counts.rejected > 0 {
       console.line("Rejected records: \(counts.rejected), kept in \(folder)")

@@ -19,16 +19,19 @@ public struct SourceTraits: Sendable, Hashable, Codable {
   public var isOrdered: Bool
   /// True when the source ends by itself.
   public var isBounded: Bool
+  /// False when an update may come without the whole document after it, although that is still there.
+  public var hasWholeDocuments: Bool
   /// Makes traits.
   public init(
     resume: Resume = .exact, rereadsExactly: Bool = false, hasKeys: Bool = false, isOrdered: Bool = true,
-    isBounded: Bool = false
+    isBounded: Bool = false, hasWholeDocuments: Bool = true
   ) {
     self.resume = resume
     self.rereadsExactly = rereadsExactly
     self.hasKeys = hasKeys
     self.isOrdered = isOrdered
     self.isBounded = isBounded
+    self.hasWholeDocuments = hasWholeDocuments
   }
 }
 
@@ -66,14 +69,20 @@ public struct DestinationTraits: Sendable, Hashable, Codable {
   public var isKeyed: Bool
   /// True when the destination itself refuses a writer of an older generation.
   public var hasFence: Bool
+  /// True when it must also be given the batch on which a copy ends if that has no records: it is then part of an
+  /// epoch, which is prepared and committed although it may have no rows.
+  public var followsCopies: Bool
   /// When the destination wants an epoch cut; the pipeline's own limits hold as well, the smaller wins.
   public var epoch: EpochLimits
   /// Makes traits.
-  public init(phases: Phases = .two, isKeyed: Bool = false, hasFence: Bool = false, epoch: EpochLimits = EpochLimits())
-  {
+  public init(
+    phases: Phases = .two, isKeyed: Bool = false, hasFence: Bool = false, followsCopies: Bool = false,
+    epoch: EpochLimits = EpochLimits()
+  ) {
     self.phases = phases
     self.isKeyed = isKeyed
     self.hasFence = hasFence
+    self.followsCopies = followsCopies
     self.epoch = epoch
   }
 }
@@ -86,13 +95,20 @@ public struct EpochLimits: Sendable, Hashable, Codable {
   public var bytes: UInt64?
   /// Time since its first record.
   public var age: Duration?
+  /// The same while the source is behind (`RecordBatch.isBehind`), when it is longer: what is read then is late
+  /// already, and fewer, larger epochs cost less. Nil: as `age`.
+  public var ageBehind: Duration?
   /// Time since its last record.
   public var idle: Duration?
   /// Makes limits.
-  public init(records: UInt64? = nil, bytes: UInt64? = nil, age: Duration? = nil, idle: Duration? = nil) {
+  public init(
+    records: UInt64? = nil, bytes: UInt64? = nil, age: Duration? = nil, ageBehind: Duration? = nil,
+    idle: Duration? = nil
+  ) {
     self.records = records
     self.bytes = bytes
     self.age = age
+    self.ageBehind = ageBehind
     self.idle = idle
   }
   /// The smaller limit of both, one by one.
@@ -100,8 +116,10 @@ public struct EpochLimits: Sendable, Hashable, Codable {
     func least<T: Comparable>(_ a: T?, _ b: T?) -> T? { a.flatMap { a in b.map { min(a, $0) } ?? a } ?? b }
     return EpochLimits(
       records: least(records, other.records), bytes: least(bytes, other.bytes), age: least(age, other.age),
-      idle: least(idle, other.idle))
+      ageBehind: least(ageBehind ?? age, other.ageBehind ?? other.age), idle: least(idle, other.idle))
   }
+  /// The age that holds.
+  public func age(isBehind: Bool) -> Duration? { isBehind ? ageBehind ?? age : age }
 }
 
 /// A system that records are written to, epoch by epoch.
@@ -120,7 +138,7 @@ public protocol Destination: Sendable {
   /// Starts an epoch. With a pin, the units in `pin.done` are left out when records are written (their records
   /// still count as committed).
   func begin(_ epoch: EpochID, pin: Pin?) async throws
-  /// Takes a batch; returns when there is room for more.
+  /// Takes a batch; returns when there is room for more. It has records, or ends a copy (see `followsCopies`).
   func write(_ batch: RecordBatch, to epoch: EpochID) async throws
   /// Makes the epoch durable where `commit` can find it after any crash, not yet visible.
   func prepare(_ epoch: EpochID) async throws -> PreparedEpoch
@@ -133,11 +151,15 @@ public protocol Destination: Sendable {
   func abort(_ epoch: EpochID, _ prepared: PreparedEpoch?) async throws
   /// The receipt is stored: what only a recovery would have needed may be removed. Failing here loses nothing.
   func settled(_ receipt: CommitReceipt, _ prepared: PreparedEpoch) async throws
+  /// What it has to say of the run so far, for the summary.
+  func report() async -> RunReport
   /// Lets everything go.
   func close() async
 }
 
 extension Destination {
+  /// Nothing to say.
+  public func report() async -> RunReport { RunReport() }
   /// Destinations without independent units never give `partial`, so they are never asked to go on from a pin.
   public func begin(_ epoch: EpochID, pin: Pin?) async throws {
     guard pin == nil else {
@@ -158,12 +180,16 @@ public struct Connector: Sendable {
   public let makeSource: (@Sendable (Properties, ConnectorContext) throws -> any Source)?
   /// Makes a destination; nil when it has none.
   public let makeDestination: (@Sendable (Properties, ConnectorContext) throws -> any Destination)?
+  /// Completes what was written from places of its own, given the environment; nil when there are none.
+  public let complete: (@Sendable (Properties, [String: String]) -> Completion)?
   /// Makes a connector.
   public init(
     _ specification: ConnectorSpecification,
     makeSource: (@Sendable (Properties, ConnectorContext) throws -> any Source)? = nil,
-    makeDestination: (@Sendable (Properties, ConnectorContext) throws -> any Destination)? = nil
+    makeDestination: (@Sendable (Properties, ConnectorContext) throws -> any Destination)? = nil,
+    complete: (@Sendable (Properties, [String: String]) -> Completion)? = nil
   ) {
+    self.complete = complete
     self.specification = specification
     self.makeSource = makeSource
     self.makeDestination = makeDestination
@@ -183,12 +209,13 @@ public struct Connector: Sendable {
   /// A destination that decodes `Options` first.
   public static func destination<Options: ConnectorOptions, D: Destination>(
     _ name: String, _ summary: String, errors: [ErrorSpecification] = [], guide: String? = nil,
+    complete: (@Sendable (Properties, [String: String]) -> Completion)? = nil,
     _ make: @escaping @Sendable (Options, ConnectorContext) throws -> D
   ) -> Connector {
     Connector(
       ConnectorSpecification(
         name: name, role: .destination, summary: summary, properties: Options.fields.map(\.specification),
         errors: errors, guide: guide),
-      makeDestination: { try make(try Options(decoding: $0), $1) })
+      makeDestination: { try make(try Options(decoding: $0), $1) }, complete: complete)
   }
 }

@@ -10,6 +10,8 @@ public struct ConnectorContext: Sendable {
   public var log: Logger
   /// Counters and gauges.
   public var metrics: Metrics
+  /// Where trouble and its end are reported.
+  public var health: HealthBoard
   /// The budget for all bytes in flight.
   public var budget: MemoryBudget
   /// Where a destination puts the records that it can't deliver.
@@ -25,7 +27,8 @@ public struct ConnectorContext: Sendable {
   /// Makes a context.
   public init(
     pipeline: String, mode: RunMode = .continuous, clock: Timekeeper, log: Logger = .silent,
-    metrics: Metrics = Metrics(), budget: MemoryBudget, deadLetters: any DeadLetterSink,
+    metrics: Metrics = Metrics(), health: HealthBoard = HealthBoard(), budget: MemoryBudget,
+    deadLetters: any DeadLetterSink,
     random: @escaping @Sendable (Range<UInt64>) -> UInt64 = { UInt64.random(in: $0) }, paths: Paths,
     crash: CrashPoints = .none, retryFor: Duration = .seconds(15 * 60)
   ) {
@@ -34,6 +37,7 @@ public struct ConnectorContext: Sendable {
     self.clock = clock
     self.log = log
     self.metrics = metrics
+    self.health = health
     self.budget = budget
     self.deadLetters = deadLetters
     self.random = random

@@ -36,10 +36,11 @@ extension ConnectorOptions {
 }
 
 extension PropertySpecification {
-  func missing() -> NebulaError {
+  func missing(hint: String? = nil) -> NebulaError {
     let variable = environment.first.map { " or set \($0) in the environment" } ?? ""
+    let elsewhere = hint.map { ", or give it \($0)" } ?? ""
     return NebulaError(
-      .missingProperty, "The property '\(name)' is missing.", remedy: "Write it\(variable). \(help)",
+      .missingProperty, "The property '\(name)' is missing.", remedy: "Write it\(variable)\(elsewhere). \(help)",
       at: .init(path: name), exit: .configuration)
   }
   /// The error for a value that does not fit; a secret's text is not repeated.

@@ -47,6 +47,36 @@ public struct PreparedEpoch: Sendable, Hashable, Codable {
   }
 }
 
+extension PreparedEpoch {
+  private enum CodingKeys: String, CodingKey { case id, counts, version, manifest, isEmpty }
+
+  /// Reads what `encode` wrote, and what earlier versions did: the manifest as a list of numbers.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    id = try values.decode(EpochID.self, forKey: .id)
+    counts = try values.decode(RecordCounts.self, forKey: .counts)
+    version = try values.decode(Int.self, forKey: .version)
+    let text = try? values.decode(String.self, forKey: .manifest)
+    manifest = try text.map { Array($0.utf8) } ?? values.decode([UInt8].self, forKey: .manifest)
+    isEmpty = try values.decode(Bool.self, forKey: .isEmpty)
+  }
+
+  /// A manifest that is text is written as text: that of thousands of tables has megabytes, and as a list of numbers each
+  /// byte would take the encoder fifty.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(id, forKey: .id)
+    try values.encode(counts, forKey: .counts)
+    try values.encode(version, forKey: .version)
+    if let text = String(validating: manifest, as: UTF8.self) {
+      try values.encode(text, forKey: .manifest)
+    } else {
+      try values.encode(manifest, forKey: .manifest)
+    }
+    try values.encode(isEmpty, forKey: .isEmpty)
+  }
+}
+
 /// Proof that an epoch is durable and visible.
 public struct CommitReceipt: Sendable, Hashable, Codable {
   /// The epoch.

@@ -1,7 +1,10 @@
 extension ConnectorSpecification {
   /// Everything that is wrong with `given` and can be seen without making the connector: unknown names, values of the
-  /// wrong type or out of range, missing properties. All of it, so that a user mends a file once.
-  public func problems(with given: Properties, at path: String) -> [NebulaError] {
+  /// wrong type or out of range, missing properties. All of it, so that a user mends a file once. `hints` say where else
+  /// a missing property may be given.
+  public func problems(
+    with given: Properties, at path: String, hints: [String: String] = [:]
+  ) -> [NebulaError] {
     let names = properties.map(\.name)
     var problems: [NebulaError] = []
     for entry in given.entries where !names.contains(entry.name) {
@@ -11,7 +14,7 @@ extension ConnectorSpecification {
       if let value = given[property.name] {
         if let problem = property.problem(with: value) { problems.append(problem) }
       } else if property.isRequired {
-        var problem = property.missing()
+        var problem = property.missing(hint: hints[property.name])
         problem.place = .init(path: "\(path).\(property.name)")
         problems.append(problem)
       }

@@ -95,6 +95,8 @@ public struct RecordBatch: Sendable {
   public let position: Position?
   /// How far behind the source this batch is.
   public let lag: Lag
+  /// Where the copy of the source's state stands.
+  public let copy: CopyPhase
 
   /// Lag as the source knows it when the batch was made.
   public struct Lag: Sendable, Hashable {
@@ -113,7 +115,7 @@ public struct RecordBatch: Sendable {
   public init(
     bytes: SharedBytes, records: [ByteRange], format: PayloadFormat, namespaces: [Namespace],
     changes: ChangeColumns? = nil, schema: RecordSchema? = nil, rejected: [RejectedRecord] = [], filtered: Int = 0,
-    position: Position?, lag: Lag = Lag()
+    position: Position?, lag: Lag = Lag(), copy: CopyPhase = .none
   ) {
     precondition(changes == nil || changes?.count == records.count, "change columns and records differ in count")
     for record in records {
@@ -129,13 +131,16 @@ public struct RecordBatch: Sendable {
     self.filtered = filtered
     self.position = position
     self.lag = lag
+    self.copy = copy
   }
 
-  /// A batch without records: it moves the position only.
-  public static func idle(at position: Position?, lag: Lag = Lag(), filtered: Int = 0) -> RecordBatch {
+  /// A batch without records: it moves the position, and may say where the copy stands.
+  public static func idle(
+    at position: Position?, lag: Lag = Lag(), filtered: Int = 0, copy: CopyPhase = .none
+  ) -> RecordBatch {
     RecordBatch(
       bytes: SharedBytes(copying: []), records: [], format: .json, namespaces: [], filtered: filtered,
-      position: position, lag: lag)
+      position: position, lag: lag, copy: copy)
   }
 
   /// How many records there are, without the rejected and the filtered.
@@ -143,6 +148,15 @@ public struct RecordBatch: Sendable {
 
   /// All records that this batch answers for (Invariant 4).
   public var read: UInt64 { UInt64(records.count) + UInt64(rejected.count) + UInt64(filtered) }
+
+  /// True while more is waiting at the source than comes fresh: a copy is made, bytes are left to be read, or the newest
+  /// event of the batch is older than the source's newest by more than a minute.
+  public var isBehind: Bool {
+    if case .underway = copy { return true }
+    if let remaining = lag.remainingBytes { return remaining > 0 }
+    guard let newest = lag.newest, let event = changes?.eventTimes.max(), event > .min else { return false }
+    return newest > event && newest - event > 60_000
+  }
 
   /// The buffer, borrowed for the call; slice it with `records` and the change columns.
   @inlinable public func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {

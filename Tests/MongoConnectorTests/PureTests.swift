@@ -121,7 +121,8 @@ import Testing
     var position = MongoPosition(
       cluster: ClusterIdentity(setName: "rs0", hosts: ["a:1", "b:2"]),
       t0: .token(BSONBuilder { $0.append("_data", "82ABCDEF0100000002") }.document),
-      snapshot: ChangeSequence(clusterTime: 5, index: 0), stream: .time(77),
+      snapshot: ChangeSequence(clusterTime: 5, index: 0), copyStart: ChangeSequence(clusterTime: 4, index: 0),
+      stream: .time(77),
       sequence: SequenceState(clusterTime: 6, next: 9))
     position.ranges[3] = SnapshotRange(namespace: Namespace(database: "d", collection: "c.x"))
     position.ranges[7] = SnapshotRange(
@@ -149,7 +150,10 @@ import Testing
        "ranges": [{"n": 3, "db": "d", "coll": "c.x"},
          {"n": 7, "db": "d", "coll": "e", "lower": {"_id": "a"}, "upper": {"_id": null}, "cursor": {"_id": 4}}]}
       """#)
-    #expect(try MongoPosition(Position(bytes)) == position)
+    var expected = position
+    // Nothing says where that copy began, so nothing is older.
+    expected.copyStart = MongoPosition.beginning
+    #expect(try MongoPosition(Position(bytes)) == expected)
   }
 
   @Test func newerAndDamagedOnesAreRefused() throws {

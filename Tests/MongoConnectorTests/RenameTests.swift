@@ -58,7 +58,8 @@ import Testing
   func position(endedAt end: UInt64?) -> MongoPosition {
     var position = MongoPosition(
       cluster: ClusterIdentity(setName: "rs0", hosts: ["a:1"]), t0: .time(1),
-      snapshot: ChangeSequence(clusterTime: 1, index: 0), stream: .time(1),
+      snapshot: ChangeSequence(clusterTime: 1, index: 0),
+      copyStart: ChangeSequence(clusterTime: 1, index: 0), stream: .time(1),
       sequence: SequenceState(clusterTime: 1, next: 1))
     position.ranges[4] = SnapshotRange(namespace: namespace, end: end)
     return position

@@ -162,6 +162,9 @@ struct Pulled {
   var batches: [RecordBatch] = []
   var position: Position?
   var isOver = false
+  /// Of each batch, also of those without records: what it says of the copy, and its position.
+  var steps: [(copy: CopyPhase, position: Position?, read: UInt64)] = []
+  var phases: [CopyPhase] { steps.map(\.copy) }
 }
 
 /// Pulls until `isEnough` says so, the stream ends, or the time is over (then the test fails by what is missing).
@@ -179,6 +182,7 @@ func pull(
     pulled.rejected += batch.rejected
     if batch.read > 0 { pulled.batches.append(batch) }
     pulled.position = batch.position ?? pulled.position
+    pulled.steps.append((batch.copy, batch.position, batch.read))
   }
   return pulled
 }

@@ -34,6 +34,31 @@ private struct ShopOptions: ConnectorOptions {
 }
 
 private let shop = Connector.source("shop", "A shop.") { (_: ShopOptions, _) in NoSource() }
+/// A connector whose settings lie elsewhere too.
+private let filed = Connector(
+  shop.specification.renamed("filed"), makeSource: nil, makeDestination: nil,
+  complete: { written, environment in
+    var completion = Completion(written)
+    completion.hints = ["uri": "in the file"]
+    guard environment["FILED"] != nil else { return completion }
+    if environment["FILED"] == "broken" {
+      completion.errors = [NebulaError("shop.broken", "hidden-in-file", remedy: "", exit: .configuration)]
+    }
+    completion.properties["database"] = .scalar("shop", at: .init(path: "file", line: 3))
+    completion.closed = ["collections"]
+    completion.secrets = ["hidden-in-file"]
+    completion.remarks = [Remark(.info, "read")]
+    return completion
+  })
+
+extension ConnectorSpecification {
+  fileprivate func renamed(_ name: String) -> Self {
+    var copy = self
+    copy.name = name
+    return copy
+  }
+}
+
 private let out = Connector(
   ConnectorSpecification(
     name: "out", role: .destination, summary: "A folder.",
@@ -41,7 +66,7 @@ private let out = Connector(
 
 @Suite struct ConfigurationTests {
   let registry: ConnectorRegistry
-  init() throws { registry = try ConnectorRegistry([shop, out]) }
+  init() throws { registry = try ConnectorRegistry([shop, filed, out]) }
 
   func request(
     _ text: String, _ set: [String] = [], environment: [String: String] = ["HOME": "/home/u"],
@@ -71,6 +96,25 @@ private let out = Connector(
     destination: { type: out, properties: { path: /tmp/out } }
 
     """
+
+  @Test func whatAConnectorFindsElsewhereCountsAsWritten() throws {
+    let text = Self.good.replacing("type: shop", with: "type: filed")
+    let without = text.replacing(", database: shop", with: "")
+    let environment = ["HOME": "/h", "FILED": "1", "SHOP_DB": "another", "SHOP_COLLECTIONS": "contradicting"]
+    let found = try load(request(without, environment: environment))
+    #expect(found.identity == (try load(request(text))).identity)
+    #expect(found.remarks == [Remark(.info, "read")] && found.redactor("a hidden-in-file b") == "a *** b")
+    #expect(found.source.properties["collections"] == nil)
+    // Where else a missing property may stand; and nothing is called missing while that place can't be read.
+    let missing = problems(request(text.replacing("uri: \"shop://u:hunter2@host/db\", ", with: "")))
+    #expect(
+      missing.count == 1 && missing[0].contains("Write it or set SHOP_URI in the environment, or give it in the file."))
+    let broken = problems(
+      request(
+        text.replacing("uri: \"shop://u:hunter2@host/db\", ", with: ""),
+        environment: ["HOME": "/h", "FILED": "broken"]))
+    #expect(broken.count == 1 && broken[0].hasPrefix("shop.broken: ***"))
+  }
 
   /// The identity is stored: a signature or a user in an address belongs to neither the state nor the name of a place.
   @Test(arguments: [

@@ -58,6 +58,31 @@ import Testing
     #expect(!ledger.shouldCut(now: .seconds(25), ending: true), "the position did not move")
   }
 
+  /// What is late already may wait for a larger epoch; what is fresh may not.
+  @Test func anEpochMayGrowOlderWhileTheSourceIsBehind() {
+    let limits = EpochLimits(age: .seconds(5), ageBehind: .seconds(60)).tightened(by: EpochLimits())
+    func batch(_ copy: CopyPhase, remaining: UInt64?) -> RecordBatch {
+      let base = Self.batch(2, at: 2)
+      return RecordBatch(
+        bytes: base.bytes, records: base.records, format: base.format, namespaces: base.namespaces,
+        position: base.position, lag: .init(remainingBytes: remaining), copy: copy)
+    }
+    let copying = CopyPhase.underway(since: ChangeSequence(clusterTime: 1, index: 0))
+    for (late, isBehind) in [
+      (batch(copying, remaining: nil), true), (batch(.none, remaining: 7), true), (batch(.none, remaining: 0), false),
+      (batch(.none, remaining: nil), false),
+    ] {
+      var ledger = Self.ledger(limits)
+      _ = ledger.note(late, now: .zero) { Self.id(1) }
+      #expect(ledger.shouldCut(now: .seconds(6), ending: false) == !isBehind)
+      #expect(ledger.shouldCut(now: .seconds(60), ending: false))
+      // It has caught up: what is open goes at once.
+      _ = ledger.note(batch(.none, remaining: 0), now: .seconds(6)) { Self.id(1) }
+      #expect(ledger.shouldCut(now: .seconds(6), ending: false))
+    }
+    #expect(limits.tightened(by: EpochLimits(age: .seconds(2))).age(isBehind: true) == .seconds(2))
+  }
+
   @Test func anotherSchemaCutsBeforeItsBatch() throws {
     var ledger = Self.ledger(EpochLimits())
     _ = ledger.note(Self.batch(2, at: 2), now: .zero) { Self.id(1) }

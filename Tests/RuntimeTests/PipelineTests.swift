@@ -60,23 +60,29 @@ private final class ScriptedDestination: Destination {
   let onCommit: @Sendable (PreparedEpoch) async throws -> CommitOutcome
   let onAbort: @Sendable () async throws -> Void
   let onRecover: @Sendable (PreparedEpoch) -> EpochFate
+  let followsCopies: Bool
   private let written = Mutex<[EpochID: UInt64]>([:])
+  private let seen = Mutex<[CopyPhase]>([])
+  var phases: [CopyPhase] { seen.withLock { $0 } }
   init(
+    followsCopies: Bool = false,
     onCommit: @escaping @Sendable (PreparedEpoch) async throws -> CommitOutcome = { .committed($0.receipt) },
     onAbort: @escaping @Sendable () async throws -> Void = {},
     onRecover: @escaping @Sendable (PreparedEpoch) -> EpochFate = { _ in .ready }
   ) {
+    self.followsCopies = followsCopies
     self.onCommit = onCommit
     self.onAbort = onAbort
     self.onRecover = onRecover
   }
-  var traits: DestinationTraits { DestinationTraits() }
+  var traits: DestinationTraits { DestinationTraits(followsCopies: followsCopies) }
   func check() async throws -> [Finding] { [] }
   func guarantee(from source: SourceTraits) throws -> Guarantee { .exactlyOnce(because: "") }
   func open(_ lease: Lease) async throws {}
   func begin(_ epoch: EpochID, pin: Pin?) async throws {}
   func write(_ batch: RecordBatch, to epoch: EpochID) async throws {
     written.withLock { $0[epoch, default: 0] += UInt64(batch.count) }
+    seen.withLock { $0.append(batch.copy) }
   }
   func prepare(_ epoch: EpochID) async throws -> PreparedEpoch {
     let count = written.withLock { $0[epoch, default: 0] }
@@ -130,7 +136,7 @@ private final class UnsureStore: StateStore {
 }
 
 /// The pipeline's life around its epochs; what a death does to them is the simulation's.
-@Suite(.timeLimit(.minutes(1))) struct PipelineTests {
+@Suite(.timeLimit(.minutes(3))) struct PipelineTests {
   private let folder: TestFolder
   private let clock = SleptClock()
   private let store: SQLiteStateStore
@@ -257,6 +263,25 @@ private final class UnsureStore: StateStore {
       try await pipeline(ListSource(batches: []), destination).run()
     }
     #expect(error?.code == .gap)
+  }
+
+  /// A destination that merges finds out what is gone from the source when a copy ends, also if no record comes then.
+  @Test(arguments: [false, true]) func theEndOfACopyReachesWhoFollowsIt(follows: Bool) async throws {
+    let since = ChangeSequence(clusterTime: 7, index: 0)
+    let committed = Mutex<[RecordCounts]>([])
+    let destination = ScriptedDestination(
+      followsCopies: follows,
+      onCommit: { epoch in
+        committed.withLock { $0.append(epoch.counts) }
+        return .committed(epoch.receipt)
+      })
+    let batches: [RecordBatch] = [
+      .idle(at: Position([1]), copy: .underway(since: since)), .idle(at: Position([2]), copy: .ended(since: since)),
+      .idle(at: Position([3])),
+    ]
+    try await pipeline(ListSource(batches: batches), destination).run()
+    #expect(destination.phases == (follows ? [.ended(since: since)] : []))
+    #expect(committed.withLock { $0 } == (follows ? [RecordCounts()] : []))
   }
 
   @Test func columnsThatChangeInsideAPinnedEpochStopIt() {

@@ -26,10 +26,10 @@ struct Draft: Sendable {
     changes.updates.reserveCapacity(count)
   }
 
-  func batch(at position: Position?, lag: RecordBatch.Lag) -> RecordBatch {
+  func batch(at position: Position?, lag: RecordBatch.Lag, copy: CopyPhase) -> RecordBatch {
     RecordBatch(
       bytes: bytes, records: records, format: .bson, namespaces: namespaces.all, changes: changes, rejected: rejected,
-      position: position, lag: lag)
+      position: position, lag: lag, copy: copy)
   }
 }
 

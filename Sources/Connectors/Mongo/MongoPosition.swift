@@ -45,8 +45,10 @@ struct MongoPosition: Sendable, Hashable {
   var cluster: ClusterIdentity
   /// The token of before the copy; its text is part of each copied row's id.
   var t0: StreamStart
-  /// The sequence of copied rows.
+  /// The sequence of the rows that are copied from here on.
   var snapshot: ChangeSequence
+  /// Where the copy began. Older than `snapshot` once `on_position_lost: from_now` has moved that under way.
+  var copyStart: ChangeSequence
   /// Ranges by number; one that is whole is gone. Bounds were fixed once.
   var ranges: [Int32: SnapshotRange] = [:]
   /// The stream, right after the last event delivered.
@@ -54,6 +56,9 @@ struct MongoPosition: Sendable, Hashable {
   var sequence: SequenceState
 
   var isCopied: Bool { ranges.isEmpty }
+
+  /// The place in the order that is behind nothing.
+  static let beginning = ChangeSequence(clusterTime: 0, index: 0)
 }
 
 extension MongoPosition {
@@ -65,6 +70,7 @@ extension MongoPosition {
       $0.append("hosts", strings: cluster.hosts)
       $0.append("t0", t0)
       $0.append("at", timestamp: snapshot.clusterTime)
+      $0.append("since", timestamp: copyStart.clusterTime)
       $0.append("stream", stream)
       $0.append("time", timestamp: sequence.clusterTime)
       $0.append("next", Int64(sequence.next))
@@ -112,6 +118,7 @@ extension MongoPosition {
     cluster = ClusterIdentity(setName: set, hosts: elements(of: hosts).compactMap(\.stringText))
     self.t0 = t0
     snapshot = ChangeSequence(clusterTime: at, index: 0)
+    copyStart = Self.beginning
     self.stream = stream
     sequence = SequenceState(clusterTime: time, next: next)
     let list = BSON.find("ranges", in: bytes)?.subdocument.map { elements(of: $0) } ?? []
@@ -119,6 +126,11 @@ extension MongoPosition {
       guard let (number, range) = element.subdocument.flatMap(SnapshotRange.decoded) else { return nil }
       ranges[number] = range
     }
+    // The first programs did not write it. `at` may have moved while their copy was under way, and what was copied
+    // before must not pass for older than the copy; nothing is older than the beginning.
+    copyStart =
+      BSON.find("since", in: bytes)?.timestamp.map { ChangeSequence(clusterTime: $0, index: 0) }
+      ?? (ranges.isEmpty ? snapshot : Self.beginning)
   }
 }
 

@@ -6,6 +6,8 @@ struct MongoRecordStream: RecordStream {
   private var session: ReadingSession
   private var position: MongoPosition
   private var lag = RecordBatch.Lag()
+  /// Until the batch with which everything is copied has left.
+  private var isCopying: Bool
   private var isFirst = true
   /// All events up to this cluster time have been delivered.
   private var settled: UInt64?
@@ -18,6 +20,7 @@ struct MongoRecordStream: RecordStream {
   init(_ core: MongoSource.Core, _ opening: Opening) {
     self.core = core
     position = opening.position
+    isCopying = opening.isCopying
     session = core.start(position)
   }
 
@@ -29,7 +32,7 @@ struct MongoRecordStream: RecordStream {
     if isFirst {
       // T0 and the plan stand in the first intent, before any row does.
       isFirst = false
-      return .idle(at: position.encoded(), lag: lag)
+      return idle()
     }
     if core.isCaughtUp(settled), position.isCopied {
       isOver = true
@@ -53,7 +56,7 @@ struct MongoRecordStream: RecordStream {
 
   private mutating func batch(_ delivery: Delivery?) throws(NebulaError) -> RecordBatch {
     switch delivery {
-    case nil: return .idle(at: position.encoded(), lag: lag)
+    case nil: return idle()
     case .stream(let events):
       if let renamed = events.draft.flatMap(position.cutShort) { throw .renamed(renamed) }
       position.stream = events.through
@@ -82,8 +85,16 @@ struct MongoRecordStream: RecordStream {
 
   private mutating func batch(_ draft: Draft?, _ newest: UInt64?) -> RecordBatch {
     if let newest { lag.newest = max(lag.newest ?? 0, Int64(newest >> 32) * 1000) }
-    let position = position.encoded()
-    return draft?.batch(at: position, lag: lag) ?? .idle(at: position, lag: lag)
+    return draft?.batch(at: position.encoded(), lag: lag, copy: phase()) ?? idle()
+  }
+
+  private mutating func idle() -> RecordBatch { .idle(at: position.encoded(), lag: lag, copy: phase()) }
+
+  /// What the batch at `position` says of the copy: its end stands on one batch only.
+  private mutating func phase() -> CopyPhase {
+    guard isCopying else { return .none }
+    isCopying = !position.isCopied
+    return isCopying ? .underway(since: position.copyStart) : .ended(since: position.copyStart)
   }
 
   /// The server has forgotten the stream's place: does what the user decided (Invariant 5).
@@ -100,9 +111,8 @@ struct MongoRecordStream: RecordStream {
         + "\(policy.rawValue): \(what)")
     core.context.metrics.add("mongo.positions_lost", 1)
     let opening = try await core.open(from: nil, start: policy == .resnapshot ? .snapshot : .now)
-    let unfinished = policy == .fromNow ? position.ranges : [:]
-    position = opening.position
-    position.ranges.merge(unfinished) { new, _ in new }
+    position = opening.position.following(position, keepingRanges: policy == .fromNow)
+    isCopying = opening.isCopying || !position.isCopied
     session = core.start(position)
     isFirst = true
     settled = nil

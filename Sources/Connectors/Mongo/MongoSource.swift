@@ -28,7 +28,10 @@ public final class MongoSource: Source {
   }
 
   /// Every event has its token: resuming is exact. Batches are the server's, so a re-read may cut them elsewhere.
-  public var traits: SourceTraits { SourceTraits(resume: .exact, hasKeys: true, isOrdered: true) }
+  public var traits: SourceTraits {
+    SourceTraits(
+      resume: .exact, hasKeys: true, isOrdered: true, hasWholeDocuments: core.settings.hasWholeDocuments)
+  }
 
   /// Starts right after `position`, else as `start` says.
   public func open(from position: Position?, through: Position?) async throws -> sending any RecordStream {
@@ -84,7 +87,8 @@ extension MongoSource.Core {
       reader.run()
     }
     let queue = RangeQueue(position.ranges)
-    let stamp = SnapshotStamp(token: position.t0.tokenText, sequence: position.snapshot)
+    let stamp = SnapshotStamp(
+      token: position.t0.tokenText, sequence: position.snapshot, readAfter: position.readAfter)
     for _ in 0..<min(queue.count, settings.options.snapshotReaders) {
       run(handoff) {
         var reader = SnapshotReader(settings, context, handoff, queue, stamp)

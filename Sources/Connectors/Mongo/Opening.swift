@@ -4,6 +4,8 @@ internal import NebulaFormats
 /// What is found out before the readers start.
 struct Opening: Sendable {
   var position: MongoPosition
+  /// Whether a copy is being made from here on, if only of nothing.
+  var isCopying: Bool
   /// The cluster that the URI leads to.
   var cluster: ClusterIdentity
   /// The server's newest operation when the stream was opened.
@@ -41,9 +43,12 @@ struct Opening: Sendable {
     guard capabilities.startsAfter else { throw MongoFailure.tooOld }
     let cluster = ClusterIdentity(
       setName: client.facts.setName, hosts: (settings.connection.seeds + client.facts.hosts).uniqued)
-    if let stored { return Opening(position: stored, cluster: cluster, operationTime: ping.operationTime) }
+    if let stored {
+      return Opening(
+        position: stored, isCopying: !stored.isCopied, cluster: cluster, operationTime: ping.operationTime)
+    }
     let (position, time) = try fresh(settings, client, capabilities, cluster, start, log)
-    return Opening(position: position, cluster: cluster, operationTime: time)
+    return Opening(position: position, isCopying: start == .snapshot, cluster: cluster, operationTime: time)
   }
 
   private static func fresh(
@@ -62,7 +67,7 @@ struct Opening: Sendable {
     let time = min(t0.timeHint ?? .max, reply.operationTime ?? .max)
     let sequence = ChangeSequence(clusterTime: time == .max ? 0 : time, index: 0)
     var position = MongoPosition(
-      cluster: cluster, t0: t0, snapshot: sequence, stream: t0, sequence: .after(sequence))
+      cluster: cluster, t0: t0, snapshot: sequence, copyStart: sequence, stream: t0, sequence: .after(sequence))
     if start == .snapshot {
       position.ranges = try SnapshotPlanner(settings: settings, client: client, log: log).ranges()
     }

@@ -114,7 +114,7 @@ struct SnapshotReader {
     // Not older than T0, whichever member answers: what changed later comes by the stream.
     command.append("readConcern") {
       $0.append("level", "majority")
-      if stamp.sequence.clusterTime > 0 { $0.append("afterClusterTime", timestamp: stamp.sequence.clusterTime) }
+      if stamp.readAfter > 0 { $0.append("afterClusterTime", timestamp: stamp.readAfter) }
     }
   }
 

@@ -6,6 +6,8 @@ struct SnapshotStamp: Sendable {
   /// T0's token.
   var token: String
   var sequence: ChangeSequence
+  /// What is read must not be older than this cluster time; 0: no such time is known.
+  var readAfter: UInt64
   /// Milliseconds since 1970.
   var time: Int64 { Int64(sequence.clusterTime >> 32) * 1000 }
 }

@@ -41,6 +41,8 @@ public struct Configuration: Sendable {
   public var stateDirectory: String
   /// Hides every secret of this configuration.
   public var redactor: Redactor
+  /// What was seen while it was read, for the log.
+  public var remarks: [Remark] = []
 
   /// What is stored with the position.
   public var identity: PipelineIdentity {

@@ -6,6 +6,7 @@ public struct ConfigurationLoader {
   private let request: ConfigurationRequest
   private var errors: [NebulaError] = []
   private var secrets: [String] = []
+  private var remarks: [Remark] = []
 
   /// Loads `request`. The redactor comes also with a failure: the errors are shown through it.
   public static func load(
@@ -54,6 +55,7 @@ public struct ConfigurationLoader {
     var configuration = Configuration(
       name: written ?? "", source: source, destination: destination, settings: settings.settings,
       stateDirectory: "", redactor: Redactor(secrets: secrets))
+    configuration.remarks = remarks
     if written == nil { configuration.name = PipelineName.standard(for: configuration.identity) }
     configuration.stateDirectory = StateDirectory.find(
       state, pipeline: configuration.name, environment: request.environment)
@@ -117,10 +119,19 @@ public struct ConfigurationLoader {
     }
     do throws(NebulaError) {
       let connector = try registry.connector(name, role, at: type.place)
-      fill(&properties, connector.specification)
-      secrets += connector.specification.secrets(in: properties)
+      let completion = connector.complete?(properties, request.environment) ?? Completion(properties)
+      properties = completion.properties
+      fill(&properties, connector.specification, except: completion.closed)
+      secrets += completion.secrets + connector.specification.secrets(in: properties)
       secrets += properties.entries.compactMap(\.value.text).flatMap { Redactor.secrets(inURL: $0) }
-      errors += connector.specification.problems(with: properties, at: "\(path).properties")
+      remarks += completion.remarks
+      errors += completion.errors
+      errors += connector.specification.problems(
+        with: properties, at: "\(path).properties", hints: completion.hints
+      ).filter {
+        // What could not be read may hold what is missing.
+        completion.errors.isEmpty || $0.code != .missingProperty
+      }
       return Configuration.Endpoint(connector: connector, properties: properties)
     } catch {
       secrets += hidden(in: properties)
@@ -133,8 +144,11 @@ public struct ConfigurationLoader {
   private func hidden(in properties: Properties) -> [String] { properties.entries.compactMap(\.value.text) }
 
   /// Properties that are not written come from the environment; what looks like a structure is read as one.
-  private func fill(_ properties: inout Properties, _ specification: ConnectorSpecification) {
-    for property in specification.properties where properties[property.name] == nil {
+  private func fill(
+    _ properties: inout Properties, _ specification: ConnectorSpecification, except closed: Set<String>
+  ) {
+    for property in specification.properties
+    where properties[property.name] == nil && !closed.contains(property.name) {
       for variable in property.environment {
         guard let text = request.environment[variable], !text.isEmpty else { continue }
         let place = NebulaError.Place(path: "$\(variable)")

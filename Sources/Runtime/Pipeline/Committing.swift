@@ -49,6 +49,7 @@ extension Pipeline {
         guard case .wait(let pause) = backoff.after(error, since: &failingSince, now: now, random: parts.random) else {
           throw error
         }
+        noteTrouble(error, now)
         parts.log.warning("Epoch \(intent.id): \(error) Asking what became of it in \(pause.written ?? "").")
         try await parts.clock.sleep(pause)
       }
@@ -129,6 +130,7 @@ extension Pipeline {
   private func note(_ checkpoint: Checkpoint) {
     let (intent, receipt) = (checkpoint.intent, checkpoint.receipt)
     failingSince = nil
+    parts.health.relief(Self.retries)
     progress.epochs += 1
     progress.read += intent.read
     progress.counts = progress.counts + intent.counts

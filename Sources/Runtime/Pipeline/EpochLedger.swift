@@ -23,6 +23,8 @@ struct EpochLedger: Sendable {
     var lastRecord: Duration?
     var newestEventTime: Int64?
     var schema: RecordSchema?
+    /// As the last batch said.
+    var isBehind = false
   }
 
   private(set) var open: Open?
@@ -68,6 +70,7 @@ struct EpochLedger: Sendable {
     epoch.rejected += UInt64(batch.rejected.count)
     epoch.filtered += UInt64(batch.filtered)
     epoch.bytes += UInt64(batch.bytes.count)
+    epoch.isBehind = batch.isBehind
     if batch.read > 0 {
       epoch.firstRecord = epoch.firstRecord ?? now
       epoch.lastRecord = now
@@ -95,7 +98,7 @@ struct EpochLedger: Sendable {
   private func isOld(_ epoch: Open, _ now: Duration) -> Bool {
     let age = epoch.firstRecord.map { now - $0 } ?? .zero
     let idle = epoch.lastRecord.map { now - $0 } ?? .zero
-    return limits.age.map { age >= $0 } ?? false || limits.idle.map { idle >= $0 } ?? false
+    return limits.age(isBehind: epoch.isBehind).map { age >= $0 } ?? false || limits.idle.map { idle >= $0 } ?? false
   }
 
   /// Closes the open epoch with what the destination prepared. Throws when not every record has a fate (Invariant 4).

@@ -27,6 +27,8 @@ public actor Pipeline {
     public var clock: Timekeeper
     /// Log lines.
     public var log: Logger
+    /// Where is said that something is tried again, and that it works.
+    public var health: HealthBoard
     /// For jitter.
     public var random: @Sendable (Range<UInt64>) -> UInt64
     /// Named points of the crash tests.
@@ -37,7 +39,7 @@ public actor Pipeline {
     public init(
       name: String, identity: PipelineIdentity, source: any Source, destination: any Destination,
       store: any StateStore, deadLetters: any DeadLetterStore, settings: PipelineSettings = PipelineSettings(),
-      clock: Timekeeper, log: Logger = .silent,
+      clock: Timekeeper, log: Logger = .silent, health: HealthBoard = HealthBoard(),
       random: @escaping @Sendable (Range<UInt64>) -> UInt64 = { UInt64.random(in: $0) }, crash: CrashPoints = .none,
       executor: (any TaskExecutor)? = nil
     ) {
@@ -51,6 +53,7 @@ public actor Pipeline {
       self.settings = settings
       self.clock = clock
       self.log = log
+      self.health = health
       self.random = random
       self.crash = crash
     }
@@ -157,6 +160,13 @@ public actor Pipeline {
     if let up = upSince, let first = failingSince, first < up, now - up >= Self.steadyTime { failingSince = nil }
   }
 
+  /// What is tried again: over with the next receipt, or when it was not heard of for long.
+  static let retries = HealthTopic("retries", unhealthyAfter: .seconds(120), fadesAfter: .seconds(180))
+  func noteTrouble(_ error: any Error, _ now: Duration) {
+    let what = (error as? NebulaError)?.code.rawValue ?? "an unexpected error"
+    parts.health.trouble(Self.retries, "tried again after \(what)", at: now)
+  }
+
   private func runSessions(_ lease: Lease) async throws {
     var backoff = Backoff(patience: parts.settings.retryFor)
     while true {
@@ -170,6 +180,7 @@ public actor Pipeline {
           throw error
         }
         if stopRequested.value { return }
+        noteTrouble(error, now)
         parts.log.warning("\(error) Trying again in \(pause.written ?? ""), from the last committed position.")
         try await sleepUnlessStopped(pause)
         if stopRequested.value { return }

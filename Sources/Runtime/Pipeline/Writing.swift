@@ -42,12 +42,18 @@ extension Pipeline {
       try await parts.deadLetters.append(batch.rejected, to: id)
       try checkRejected(ledger.open?.rejected ?? 0, batch.rejected.first?.error)
     }
-    guard batch.count > 0 else { return }
+    guard batch.count > 0 || concerns(batch.copy) else { return }
     if openEpoch?.isBegun == false {
       openEpoch?.isBegun = true
       try await parts.destination.begin(id, pin: ledger.currentPin)
     }
     try await parts.destination.write(batch, to: id)
+  }
+
+  /// True when the destination must be given a batch without records for what it says of the copy. That a copy is
+  /// under way is also on the first batch with records; its end may be on none of them.
+  private func concerns(_ copy: CopyPhase) -> Bool {
+    if case .ended = copy { parts.destination.traits.followsCopies } else { false }
   }
 
   private func observe(_ batch: RecordBatch) {
