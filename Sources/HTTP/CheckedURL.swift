@@ -82,8 +82,11 @@ func isLoopback(_ host: String) -> Bool {
   return octets(name)?.first == "127"
 }
 
-/// True for 169.254.0.0/16, as written.
-func isLinkLocal(_ host: String) -> Bool { octets(host).map { $0[0] == "169" && $0[1] == "254" } ?? false }
+/// True for 169.254.0.0/16, as written, and for the two addresses that Amazon's metadata services have beside them.
+func isLinkLocal(_ host: String) -> Bool {
+  if ["[fd00:ec2::254]", "[fd00:ec2::23]"].contains(host.lowercased()) { return true }
+  return octets(host).map { $0[0] == "169" && $0[1] == "254" } ?? false
+}
 
 /// The four parts of an address of IP version 4; nil when it is something else.
 private func octets(_ host: String) -> [Substring]? {

@@ -5,8 +5,6 @@ extension Crypto {
   /// AES-CBC with PKCS#7 padding, piece by piece, keys of 16 or 32 bytes. For one thread at a time.
   public final class AESCBC {
     private let context: OpaquePointer
-    /// Where OpenSSL writes: an array would first have to be filled with zeros.
-    private var ready = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 0)
 
     /// Encrypts.
     public static func encryptor(key: [UInt8], iv: [UInt8]) throws(NebulaError) -> AESCBC {
@@ -22,37 +20,35 @@ extension Crypto {
       context = try Crypto.cipher(
         key.count == 16 ? EVP_aes_128_cbc() : EVP_aes_256_cbc(), key: key, iv: iv, encrypts: encrypts)
     }
-    deinit {
-      EVP_CIPHER_CTX_free(context)
-      ready.deallocate()
+    deinit { EVP_CIPHER_CTX_free(context) }
+
+    /// Adds bytes and writes what is ready to `room`, which has at least 16 bytes more than they have; returns how many it
+    /// wrote.
+    public func update(_ bytes: UnsafeRawBufferPointer, to room: UnsafeMutableRawBufferPointer) throws(NebulaError)
+      -> Int
+    {
+      precondition(room.count >= bytes.count + 16)
+      var (rest, total) = (bytes[...], 0)
+      while !rest.isEmpty {
+        // OpenSSL counts in Int32.
+        let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30))
+        rest = rest.dropFirst(piece.count)
+        var written: Int32 = 0
+        let status = EVP_CipherUpdate(
+          context, room.baseAddress.map { ($0 + total).assumingMemoryBound(to: UInt8.self) }, &written,
+          piece.baseAddress?.assumingMemoryBound(to: UInt8.self), Int32(piece.count))
+        guard status == 1 else { throw Crypto.failed("Encrypting") }
+        total += Int(written)
+      }
+      return total
     }
 
     /// Adds bytes and appends what is ready to `output`.
     public func update(_ bytes: UnsafeRawBufferPointer, into output: inout [UInt8]) throws(NebulaError) {
-      // OpenSSL counts in Int32
-      var rest = bytes[...]
-      while !rest.isEmpty {
-        let piece = rest.prefix(1 << 20)
-        rest = rest.dropFirst(piece.count)
-        let written = try update(
-          UnsafeRawBufferPointer(rebasing: piece), room: piece.count + 16, into: &output)
-        precondition(written <= piece.count + 16)
-      }
-    }
-
-    private func update(
-      _ piece: UnsafeRawBufferPointer, room: Int, into output: inout [UInt8]
-    ) throws(NebulaError) -> Int {
-      if ready.count < room {
-        ready.deallocate()
-        ready = .allocate(capacity: room)
-      }
-      var written: Int32 = 0
-      let status = EVP_CipherUpdate(
-        context, ready.baseAddress, &written, piece.bindMemory(to: UInt8.self).baseAddress, Int32(piece.count))
-      guard status == 1 else { throw Crypto.failed("Encrypting") }
-      output.append(contentsOf: UnsafeBufferPointer(rebasing: ready[..<Int(written)]))
-      return Int(written)
+      let ready = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count + 16, alignment: 16)
+      defer { ready.deallocate() }
+      let written = try update(bytes, to: ready)
+      output.append(contentsOf: UnsafeRawBufferPointer(rebasing: ready[..<written]))
     }
 
     /// Appends the last block. Throws when what was decrypted does not end in a valid padding.

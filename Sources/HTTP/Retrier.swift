@@ -15,12 +15,15 @@ public struct Retrier: Sendable {
   public let policy: RetryPolicy
   private let clock: Timekeeper
   private let random: @Sendable (Range<UInt64>) -> UInt64
+  private let onRetry: (@Sendable (NebulaError) -> Void)?
 
-  /// Makes one.
+  /// Makes one; `onRetry` is told of each failure that is tried again.
   public init(
     policy: RetryPolicy, clock: Timekeeper,
-    random: @escaping @Sendable (Range<UInt64>) -> UInt64 = { UInt64.random(in: $0) }
+    random: @escaping @Sendable (Range<UInt64>) -> UInt64 = { UInt64.random(in: $0) },
+    onRetry: (@Sendable (NebulaError) -> Void)? = nil
   ) {
+    self.onRetry = onRetry
     self.policy = policy
     self.clock = clock
     self.random = random
@@ -57,7 +60,9 @@ public struct Retrier: Sendable {
         attempt: number, elapsed: elapsed, failure: failure, retryAfter: retryAfter, random: fraction())
       {
       case .giveUp: throw error
-      case .retry(let wait): try await clock.sleep(wait)
+      case .retry(let wait):
+        onRetry?(error)
+        try await clock.sleep(wait)
       }
       number += 1
     }

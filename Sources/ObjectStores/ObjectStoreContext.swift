@@ -19,6 +19,8 @@ public struct ObjectStoreContext: Sendable {
   public var partSize: Int
   /// How many parts of one object are on their way at once.
   public var parallelParts: Int
+  /// Told of each failure that is tried again.
+  public var onRetry: (@Sendable (NebulaError) -> Void)?
 
   /// Makes a context.
   public init(
@@ -37,5 +39,5 @@ public struct ObjectStoreContext: Sendable {
     self.parallelParts = max(1, parallelParts)
   }
 
-  var retrier: Retrier { Retrier(policy: retry, clock: clock, random: random) }
+  var retrier: Retrier { Retrier(policy: retry, clock: clock, random: random, onRetry: onRetry) }
 }

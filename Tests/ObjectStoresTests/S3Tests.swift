@@ -1,8 +1,9 @@
 import NebulaCore
 import NebulaHTTP
-import NebulaObjectStores
 import Synchronization
 import Testing
+
+@testable import NebulaObjectStores
 
 extension StoreTests {
   @Suite struct S3 {
@@ -66,6 +67,65 @@ extension StoreTests {
       let store = stand.s3()
       try await stand.fail("PUT", status: 409, code: "ConditionalRequestConflict")
       #expect(try await !store.put(ObjectUpload(key: "k", body: bytes("x"))).wasThere)
+    }
+
+    /// S3 asks for the whole upload again when its completion met another request.
+    @Test func aConflictAtTheCompletionStartsAgain() async throws {
+      let store = stand.s3()
+      try await stand.fail("POST /bucket/large?uploadId", n: 2, status: 409, code: "ConditionalRequestConflict")
+      let body = HTTPBody.bytes([UInt8](repeating: 1, count: 1_100_000))
+      #expect(try await !store.put(ObjectUpload(key: "large", body: body)).wasThere)
+      #expect(try await stand.objects()["__uploads"] == 0)
+      let log = try await stand.log()
+      #expect(
+        log.filter { $0.contains("uploads=") }.count == 3 && log.filter { $0.contains("partNumber=") }.count == 12)
+      try await stand.fail("POST /bucket/other?uploadId", n: 99, status: 409, code: "ConditionalRequestConflict")
+      let error = try await failure { try await store.put(ObjectUpload(key: "other", body: body)) }
+      #expect(error.code == .objectsUnavailable && error.isRetryable)
+      #expect(try await stand.objects()["__uploads"] == 0)
+    }
+
+    /// A HEAD has no body to name what is wrong.
+    @Test func aWrongClockIsCorrectedByAHead() async throws {
+      try await stand.control(["put": ["path": "/bucket/k", "body": "x"], "skew": 86_400])
+      #expect(try await stand.s3().head("k")?.size == 1)
+      #expect(try await stand.log().count == 2)
+    }
+
+    @Test func aMissingBucketIsNoMissingObject() async throws {
+      let store = stand.s3(bucket: "missing")
+      #expect(try await failure { try await store.delete("k") }.code == .objectsNoContainer)
+      #expect(try await failure { try await store.read("k") }.code == .objectsNoContainer)
+      #expect(try await failure { try await store.listAll("") }.code == .objectsNoContainer)
+    }
+
+    @Test(arguments: [100, 1_100_000]) func encryptionByAKey(size: Int) async throws {
+      let store = S3ObjectStore(
+        S3Location(bucket: "bucket", region: "us-east-1", endPoint: stand.server.url("")), access: .keys(Stand.s3),
+        encryption: S3Encryption(algorithm: "aws:kms", keyID: "arn:aws:kms:eu-west-1:1:key/k"), context: stand.context()
+      )
+      _ = try await store.put(ObjectUpload(key: "k", body: .bytes([UInt8](repeating: 1, count: size))))
+      let lies = try await stand.objects()["/bucket/k"]
+      #expect(lies?["x-amz-server-side-encryption"] == "aws:kms")
+      #expect(lies?["x-amz-server-side-encryption-aws-kms-key-id"] == "arn:aws:kms:eu-west-1:1:key/k")
+    }
+
+    @Test func aListThatSaysNotWhereItGoesOn() async throws {
+      let cut = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"
+      #expect(S3Listing.read(Array(cut.utf8)) == nil)
+      #expect(S3Listing.read(Array("<html/>".utf8)) == nil)
+      #expect(S3Listing.read(Array("<ListBucketResult/>".utf8)) == ObjectListing(entries: []))
+      let text = """
+        <ListBucketResult><Contents><Key>a/</Key><Size>0</Size></Contents><Contents><Key>a/x &lt;&amp;&#xE9;&#10;</Key>\
+        <ETag>&#34;e&#34;</ETag><Size>7</Size></Contents><CommonPrefixes><Prefix>a/b/</Prefix></CommonPrefixes>\
+        <IsTruncated>true</IsTruncated><NextContinuationToken>n&amp;=</NextContinuationToken></ListBucketResult>
+        """
+      let page = try #require(S3Listing.read(Array(text.utf8)))
+      #expect(page.next == "n&=")
+      #expect(
+        page.entries == [
+          ListedObject(key: "a/b", size: 0, isFolder: true), ListedObject(key: "a/x <&é\n", size: 7, etag: "e"),
+        ])
     }
 
     @Test(arguments: ["", String(repeating: "x", count: 1025), "a\nb"]) func badKeys(key: String) async throws {

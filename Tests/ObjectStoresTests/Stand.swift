@@ -89,6 +89,22 @@ final class Stand: Sendable {
       AzureBlobLocation(endPoint: server.url("/azure"), container: container), sas: sas, context: context())
   }
 
+  func gcsBucket(bucket: String = "bucket", attempts: Int = 4) -> GCSBucketStore {
+    GCSBucketStore(
+      bucket: bucket, access: .token("SECRET-token"), endPoint: server.url(""), context: context(attempts: attempts))
+  }
+
+  func external(_ url: String) throws -> ExternalStore {
+    var settings = ExternalStoreSettings()
+    (settings.aws.accessKeyID, settings.aws.secretAccessKey) = (Self.s3.accessKey, Self.s3.secretKey)
+    settings.aws.endpoint = server.url("")
+    settings.azure.sas = "?sv=2023-11-03&sp=rcwd&sig=SECRETSIG%2B%3D"
+    settings.azureEndpoint = server.url("/azure")
+    settings.gcs.accessToken = "SECRET-token"
+    settings.gcs.endpoint = server.url("")
+    return try ExternalStore(ExternalLocation(url, property: "external_stage_url"), settings, context: context())
+  }
+
   func gcs(bucket: String = "bucket", credentials: GCSCredentials = Stand.bearer) -> GCSObjectStore {
     GCSObjectStore(bucket: bucket, credentials: credentials, endPoint: server.url("/gcs"), context: context())
   }
@@ -115,6 +131,10 @@ struct Dialect: Sendable, CustomTestStringConvertible {
       testDescription: "GCS", path: "/gcs/bucket/", metadataPrefix: "x-goog-meta-", make: { $0.gcs() },
       takesParts: false),
   ]
+  /// The one whose requests are of another kind: two for each object.
+  static let json = Dialect(
+    testDescription: "GCS by JSON", path: "/gcs/bucket/", metadataPrefix: "x-goog-meta-", make: { $0.gcsBucket() },
+    takesParts: false)
 }
 
 func bytes(_ text: String) -> HTTPBody { .bytes(Array(text.utf8)) }

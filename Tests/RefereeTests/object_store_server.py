@@ -3,7 +3,7 @@ botocore. The first line on stdout says, in JSON, where it listens; it ends when
 
     /__ctl     POST {"fail": [{"match", "n", "status", "code", "after", "drop", "headers"}], "expired", "skew", …}
     /__log     the requests so far;  /__objects  what lies here
-    /azure/…   Azure, account `azure`;  /gcs/…  GCS;  anything else  S3, path style
+    /azure/…   Azure, account `azure`;  /gcs/…  GCS by XML, /storage/v1/… by JSON;  anything else  S3, path style
 """
 import base64
 import datetime
@@ -19,8 +19,10 @@ import threading
 import time
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
+from xml.sax.saxutils import escape
 
 sys.path.insert(0, os.path.dirname(__file__))
+import gcs_json  # noqa: E402
 import sigv4  # noqa: E402
 
 SECRETS = {"AKIDEXAMPLE": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
@@ -33,7 +35,8 @@ LOCK = threading.RLock()
 class World:
     def __init__(self):
         self.objects, self.uploads, self.blocks, self.log, self.faults = {}, {}, {}, [], []
-        self.expired, self.skew, self.count = False, 0, 0
+        self.expired, self.skew, self.count, self.page = False, 0, 0, 1000
+        self.sessions, self.generation, self.persists, self.lenient = {}, 1000, None, False
 
 
 class Answer(Exception):
@@ -64,7 +67,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def refuse(self, status, code, message="", headers=()):
-        headers = {"x-ms-error-code": code, **dict(headers)}
+        headers = {"x-ms-error-code": code, "Content-Type": "application/xml", **dict(headers)}
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
         self.answer(status, b"" if self.command == "HEAD" else body, headers)
 
@@ -86,6 +89,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             with LOCK:
                 done = self.work(path)
+        except gcs_json.Refused as refused:
+            return self.fail(fault) if fault else self.answer(refused.status, refused.body(), refused.headers)
         except Answer as answer:
             if fault:
                 return self.fail(fault)
@@ -109,13 +114,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if path == "/__objects":
                 told = {k: {"size": len(o["body"]), "sha256": hashlib.sha256(o["body"]).hexdigest(), **o["headers"]}
                         for k, o in WORLD.objects.items()}
-                told["__uploads"] = len(WORLD.uploads)
+                told["__uploads"] = len(WORLD.uploads) + sum(not s["done"] for s in WORLD.sessions.values())
                 return self.answer(200, json.dumps(told).encode())
             order = json.loads(self.body or b"{}")
             if order.get("reset"):
                 WORLD.__init__()
             WORLD.faults += order.get("fail", [])
             WORLD.expired, WORLD.skew = order.get("expired", WORLD.expired), order.get("skew", WORLD.skew)
+            WORLD.page, WORLD.persists = order.get("page", WORLD.page), order.get("persists", WORLD.persists)
+            WORLD.lenient = order.get("lenient", WORLD.lenient)
             if "put" in order:
                 self.store(order["put"]["path"], order["put"]["body"].encode(), order["put"].get("headers", {}))
             self.answer(200, b"{}")
@@ -123,13 +130,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # What all three share
 
     def store(self, path, body, headers, etag=None):
-        WORLD.objects[path] = {"body": body, "headers": headers,
+        WORLD.generation += 1
+        WORLD.objects[path] = {"body": body, "headers": headers, "generation": WORLD.generation,
                                "etag": etag or hashlib.md5(body).hexdigest()}
         return WORLD.objects[path]
 
     def metadata(self, prefix):
         kept = ("content-type", "content-encoding", "x-ms-blob-content-md5", "x-ms-blob-content-type",
-                "x-ms-blob-content-encoding")
+                "x-ms-blob-content-encoding", "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id")
         return {k.lower(): v for k, v in self.headers.items() if k.lower().startswith(prefix) or k.lower() in kept}
 
     def check_md5(self, code):
@@ -137,7 +145,37 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if claimed and base64.b64decode(claimed) != hashlib.md5(self.body).digest():
             raise Answer(400, code)
 
+    @staticmethod
+    def ranged(body, wanted):
+        """Status, bytes and headers of what a Range header asks for."""
+        if not wanted:
+            return 200, body, {}
+        first, last = (int(n) for n in wanted.removeprefix("bytes=").split("-"))
+        if first >= len(body):
+            raise Answer(416, "InvalidRange")
+        piece = body[first:last + 1]
+        return 206, piece, {"Content-Range": f"bytes {first}-{first + len(piece) - 1}/{len(body)}"}
+
+    @staticmethod
+    def page(folder, prefix, delimiter, after, limit):
+        """(name, object or None for a folder) of a page, and what asks for the next; WORLD.page makes pages small."""
+        entries, limit = [], min(limit, WORLD.page)
+        for path in sorted(WORLD.objects, key=lambda p: p.encode()):
+            if not path.startswith(folder + prefix):
+                continue
+            name = path[len(folder):]
+            cut = name.find(delimiter, len(prefix)) if delimiter else -1
+            entry = (name[:cut + 1], None) if cut >= 0 else (name, WORLD.objects[path])
+            if entry[0].encode() <= after.encode() or entry in entries:
+                continue
+            if len(entries) == limit:
+                return entries, entries[-1][0]
+            entries.append(entry)
+        return entries, ""
+
     def work(self, path):
+        if gcs_json.route(path):
+            return gcs_json.Bucket(self, WORLD, BEARER).answer(path)
         if path.startswith("/azure/"):
             return self.azure(urllib.parse.unquote(path))
         if path.startswith("/gcs/"):
@@ -166,7 +204,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return getattr(self, "s3_" + self.command)(path)
 
     def s3_condition(self, path):
-        if self.headers.get("If-None-Match") == "*" and path in WORLD.objects:
+        if self.headers.get("If-None-Match") == "*" and path in WORLD.objects and not WORLD.lenient:
             raise Answer(412, "PreconditionFailed")
 
     def s3_PUT(self, path):
@@ -213,10 +251,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return 200, b"", {**found["headers"], "ETag": f'"{found["etag"]}"', "Content-Length": str(len(found["body"]))}
 
     def s3_GET(self, path):
+        if "list-type" in self.query:
+            return self.s3_list(path.rstrip("/") + "/")
         found = WORLD.objects.get(path)
         if not found:
             raise Answer(404, "NoSuchKey")
-        return 200, found["body"], {**found["headers"], "ETag": f'"{found["etag"]}"'}
+        etag = f'"{found["etag"]}"'
+        if self.headers.get("If-Match") not in (None, etag):
+            raise Answer(412, "PreconditionFailed")
+        status, body, headers = self.ranged(found["body"], self.headers.get("Range"))
+        return status, body, {**found["headers"], **headers, "ETag": etag}
+
+    def s3_list(self, bucket):
+        entries, more = self.page(bucket, self.query.get("prefix", ""), self.query.get("delimiter"),
+                                  self.query.get("continuation-token", ""), int(self.query.get("max-keys", 1000)))
+        text = "".join(f"<Contents><Key>{escape(name)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+                       f"<ETag>&quot;{found['etag']}&quot;</ETag><Size>{len(found['body'])}</Size></Contents>"
+                       for name, found in entries if found)
+        text += "".join(f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>" for name, found in entries if not found)
+        if more:
+            text += f"<NextContinuationToken>{escape(more)}</NextContinuationToken>"
+        return 200, (f'<?xml version="1.0"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>{bucket[1:-1]}</Name>'
+                     f"<Prefix>{escape(self.query.get('prefix', ''))}</Prefix><KeyCount>{len(entries)}</KeyCount>"
+                     f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>{text}</ListBucketResult>").encode(), {"Content-Type": "application/xml"}
 
     def s3_DELETE(self, path):
         if "uploadId" in self.query:
@@ -275,6 +332,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "x-ms-blob-content-md5" in found["headers"]:
             headers["Content-MD5"] = found["headers"]["x-ms-blob-content-md5"]
         return 200, b"", {**headers, "ETag": '"0x' + found["etag"] + '"', "Content-Length": str(len(found["body"]))}
+
+    def azure_GET(self, path):
+        if self.query.get("comp") == "list":
+            return self.azure_list(path.rstrip("/") + "/")
+        found = WORLD.objects.get(path)
+        if not found:
+            raise Answer(404, "BlobNotFound")
+        etag = '"0x' + found["etag"] + '"'
+        if self.headers.get("If-Match") not in (None, etag):
+            raise Answer(412, "ConditionNotMet")
+        status, body, headers = self.ranged(found["body"], self.headers.get("x-ms-range"))
+        kept = {k: v for k, v in found["headers"].items() if k.startswith("x-ms-meta-")}
+        return status, body, {**kept, **headers, "ETag": etag, "x-ms-blob-type": "BlockBlob", "Content-Type": "application/octet-stream",
+                              "Last-Modified": email.utils.formatdate(usegmt=True)}
+
+    def azure_list(self, container):
+        entries, more = self.page(container, self.query.get("prefix", ""), self.query.get("delimiter"), self.query.get("marker", ""),
+                                  int(self.query.get("maxresults", 5000)))
+        text = "".join(f"<Blob><Name>{escape(name)}</Name><Properties><Etag>0x{found['etag']}</Etag><ResourceType>file</ResourceType>"
+                       f"<Content-Length>{len(found['body'])}</Content-Length><BlobType>BlockBlob</BlobType>"
+                       f"<Last-Modified>{email.utils.formatdate(usegmt=True)}</Last-Modified></Properties></Blob>" if found
+                       else f"<BlobPrefix><Name>{escape(name)}</Name></BlobPrefix>" for name, found in entries)
+        return 200, (f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="{container}"><Blobs>{text}</Blobs>'
+                     f"<NextMarker>{escape(more)}</NextMarker></EnumerationResults>").encode(), {"Content-Type": "application/xml"}
 
     def azure_DELETE(self, path):
         if WORLD.objects.pop(path, None) is None:

@@ -1,9 +1,11 @@
 public import NebulaCore
 
 /// A bearer token. Not printable.
-public struct AccessToken: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible {
+public struct AccessToken: ExpiringCredential, CustomStringConvertible, CustomDebugStringConvertible {
   /// What stands behind `Bearer`.
   public let value: String
+  /// The same.
+  public var proof: String { value }
   /// How long it is good from the moment that it was asked for.
   public let lifetime: Duration
   /// Makes one.
@@ -17,15 +19,28 @@ public struct AccessToken: Sendable, Hashable, CustomStringConvertible, CustomDe
   public var debugDescription: String { description }
 }
 
-/// Where tokens come from. It is asked by a `TokenCache`, never for each request.
-public protocol TokenSource: Sendable {
-  /// Which way it is, for errors and `check`: `service principal` …
-  var name: String { get }
-  /// Asks for a new token, again where that helps.
-  func fetch() async throws -> AccessToken
+/// What proves who asks, for some time.
+public protocol ExpiringCredential: Sendable, Hashable {
+  /// How long it is good from the moment that it was asked for.
+  var lifetime: Duration { get }
+  /// Tells two of them apart. A secret.
+  var proof: String { get }
 }
 
-/// What a source of tokens is given from outside.
+/// Where credentials come from. It is asked by a `CredentialCache`, never for each request.
+public protocol CredentialSource<Credential>: Sendable {
+  /// What it gives.
+  associatedtype Credential: ExpiringCredential
+  /// Which way it is, for errors and `check`: `service principal` …
+  var name: String { get }
+  /// Asks for a new one, again where that helps.
+  func fetch() async throws -> Credential
+}
+
+/// Where tokens come from.
+public protocol TokenSource: CredentialSource where Credential == AccessToken {}
+
+/// What a source of credentials is given from outside.
 public struct TokenContext: Sendable {
   /// Sends the requests.
   public var client: HTTPClient
@@ -43,5 +58,6 @@ public struct TokenContext: Sendable {
     self.random = random
   }
 
-  func retrier(_ policy: RetryPolicy) -> Retrier { Retrier(policy: policy, clock: clock, random: random) }
+  /// Tries again as `policy` says.
+  public func retrier(_ policy: RetryPolicy) -> Retrier { Retrier(policy: policy, clock: clock, random: random) }
 }

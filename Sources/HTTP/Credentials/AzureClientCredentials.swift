@@ -74,7 +74,9 @@ public struct AzureClientCredentials: TokenSource {
     switch proof {
     case .secret(let secret): return ([("client_secret", secret)], secret)
     case .tokenFile(let path):
-      let token = try TokenFile(path: path).read()
+      let token = try SmallFile(
+        path: path, what: "token file", remedy: "Check AZURE_FEDERATED_TOKEN_FILE, and that the token is mounted."
+      ).token()
       return ([("client_assertion", token), ("client_assertion_type", Self.assertionType)], token)
     }
   }

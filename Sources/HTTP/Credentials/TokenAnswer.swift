@@ -1,6 +1,6 @@
 internal import NebulaCore
 
-/// What a token endpoint of Azure answered.
+/// What a token endpoint of Azure or Google answered.
 struct TokenAnswer {
   let response: HTTPResponse
   private let json: JSONValue?
@@ -20,12 +20,16 @@ struct TokenAnswer {
 
   private func number(_ name: String) -> Int64? { json?[name]?.stringOrNumber.flatMap { Int64($0) } }
 
-  /// `invalid_client` …
-  var error: String { json?["error"]?.string ?? "" }
+  /// A text of the answer.
+  func text(_ name: String) -> String? { json?[name]?.string.flatMap { $0.isEmpty ? nil : $0 } }
+
+  /// `invalid_client` …; some of Google's services put it into an object.
+  var error: String { json?["error"]?.string ?? json?["error"]?["status"]?.string ?? "" }
 
   /// The other side's words: their first line, without any of `secrets`.
   func words(hiding secrets: [String]) -> String {
-    let said = json?["error_description"]?.string ?? json?["message"]?.string ?? ""
+    let said =
+      json?["error_description"]?.string ?? json?["message"]?.string ?? json?["error"]?["message"]?.string ?? ""
     let line = said.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
     // behind it: ids of the request, of use to nobody
     let sentence = line.firstRange(of: " Trace ID:").map { String(line[..<$0.lowerBound]) } ?? line

@@ -1,24 +1,27 @@
 public import NebulaCore
 
-/// Holds a token, and replaces it five minutes before its end or when it was refused; one request for it at a time.
-public actor TokenCache {
-  private let source: any TokenSource
+/// The cache of a token.
+public typealias TokenCache = CredentialCache<AccessToken>
+
+/// Holds a credential, and replaces it five minutes before its end or when it was refused; one request for it at a time.
+public actor CredentialCache<Credential: ExpiringCredential> {
+  private let source: any CredentialSource<Credential>
   private let clock: Timekeeper
-  private var life = TokenLife()
-  private var refreshing: SharedRequest<AccessToken>?
+  private var life = CredentialLife<Credential>()
+  private var refreshing: SharedRequest<Credential>?
 
   /// Makes an empty one; nothing is asked for yet.
-  public init(_ source: any TokenSource, clock: Timekeeper) {
+  public init(_ source: some CredentialSource<Credential>, clock: Timekeeper) {
     self.source = source
     self.clock = clock
     name = source.name
   }
 
-  /// Which way the tokens come.
+  /// Which way they come.
   public nonisolated let name: String
 
-  /// A token that is good for some minutes.
-  public func token() async throws -> AccessToken {
+  /// One that is good for some minutes.
+  public func token() async throws -> Credential {
     switch life.decide(now: clock.monotonic()) {
     case .use(let token): return token
     case .refresh(let fallback):
@@ -34,10 +37,10 @@ public actor TokenCache {
   }
 
   /// The other side refused `token`: the next one is new.
-  public func refused(_ token: AccessToken) { life.refused(token.value) }
+  public func refused(_ token: Credential) { life.refused(token.proof) }
 
   /// Everyone who waits gets the same answer.
-  private func refresh() async throws -> AccessToken {
+  private func refresh() async throws -> Credential {
     if let refreshing, refreshing.isUnderway { return try await refreshing.answer() }
     let start = clock.monotonic()
     let request = SharedRequest { [source] in try await source.fetch() }

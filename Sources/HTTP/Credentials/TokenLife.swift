@@ -1,18 +1,20 @@
 internal import NebulaCore
 
-/// When a token is used and when a new one is asked for: a pure value.
-struct TokenLife: Sendable {
-  enum Decision: Sendable, Hashable {
-    case use(AccessToken)
-    /// Ask for a new one; when that fails, the old one still serves.
-    case refresh(fallback: AccessToken?)
-  }
-  /// So long before its end a token is replaced.
-  static let margin = Duration.seconds(300)
-  /// So long nothing is asked after a failure, while the old one serves.
-  static let pause = Duration.seconds(30)
+typealias TokenLife = CredentialLife<AccessToken>
 
-  private var token: AccessToken?
+/// When a credential is used and when a new one is asked for: a pure value.
+struct CredentialLife<Credential: ExpiringCredential>: Sendable {
+  enum Decision: Sendable, Hashable {
+    case use(Credential)
+    /// Ask for a new one; when that fails, the old one still serves.
+    case refresh(fallback: Credential?)
+  }
+  /// So long before its end it is replaced.
+  static var margin: Duration { .seconds(300) }
+  /// So long nothing is asked after a failure, while the old one serves.
+  static var pause: Duration { .seconds(30) }
+
+  private var token: Credential?
   private var end: Duration = .zero
   private var quietUntil: Duration?
   /// Whether there ever was one: then what fails now may pass.
@@ -26,7 +28,7 @@ struct TokenLife: Sendable {
   }
 
   /// A new one, asked for at `start`.
-  mutating func arrived(_ new: AccessToken, askedAt start: Duration) {
+  mutating func arrived(_ new: Credential, askedAt start: Duration) {
     token = new
     end = start + new.lifetime
     quietUntil = nil
@@ -37,6 +39,6 @@ struct TokenLife: Sendable {
 
   /// The other side refused this one. Nothing happens if another has taken its place since.
   mutating func refused(_ value: String) {
-    if token?.value == value { token = nil }
+    if token?.proof == value { token = nil }
   }
 }

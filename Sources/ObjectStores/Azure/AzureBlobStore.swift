@@ -1,9 +1,9 @@
 internal import NebulaCore
 internal import NebulaHTTP
 
-/// A container of Azure Blob Storage: block blobs, opened with a shared access signature.
+/// A container of Azure Blob Storage: block blobs.
 public final class AzureBlobStore: ConditionalObjectStore {
-  private let session: AzureSession
+  let session: AzureSession
 
   /// Opens a container; nothing is sent. `renewal` is asked when the signature has expired, also inside an upload in
   /// blocks, which then goes on where it was.
@@ -13,6 +13,10 @@ public final class AzureBlobStore: ConditionalObjectStore {
   ) {
     session = AzureSession(
       AzureEndPoints(location), .sas(sas), context, isRenewedOutside: true, renewal: renewal)
+  }
+  /// Opens a container with any of Azure's ways of logging in; nothing is sent.
+  public init(_ location: AzureBlobLocation, credential: AzureCredential, context: ObjectStoreContext) {
+    session = AzureSession(AzureEndPoints(location), credential, context)
   }
   init(_ session: AzureSession) { self.session = session }
 

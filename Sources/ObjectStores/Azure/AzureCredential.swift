@@ -30,10 +30,18 @@ public struct AzureCredential: Sendable {
   public init(
     _ settings: AzureCredentialSettings, for location: AzureLakeLocation, context: ObjectStoreContext
   ) throws(NebulaError) {
+    try self.init(settings, account: location.account, signatureOfAddress: location.sas, context: context)
+  }
+
+  /// The same for an account.
+  public init(
+    _ settings: AzureCredentialSettings, account: String, signatureOfAddress: AzureSAS? = nil,
+    context: ObjectStoreContext
+  ) throws(NebulaError) {
     let tokens = TokenContext(client: context.client, clock: context.clock, random: context.random)
-    func cached(_ source: any TokenSource) -> Self { .tokens(TokenCache(source, clock: context.clock)) }
-    switch try AzureCredentialChoice(settings, signatureOfAddress: location.sas) {
-    case .sharedKey(let text): self = .sharedKey(try AzureSharedKey(account: location.account, base64: text))
+    func cached(_ source: some TokenSource) -> Self { .tokens(TokenCache(source, clock: context.clock)) }
+    switch try AzureCredentialChoice(settings, signatureOfAddress: signatureOfAddress) {
+    case .sharedKey(let text): self = .sharedKey(try AzureSharedKey(account: account, base64: text))
     case .sas(let sas): self = .sas(sas)
     case .application(let tenant, let clientID, let proof):
       self = cached(

@@ -12,8 +12,8 @@ enum AzureCredentialChoice: Sendable, Hashable {
   case managedIdentity(AzureManagedIdentity.Place, clientID: String?)
 
   init(_ settings: AzureCredentialSettings, signatureOfAddress: AzureSAS?) throws(NebulaError) {
-    let key = Self.given(settings.sharedKey)
-    let sas = Self.given(settings.sas).map { AzureSAS($0) } ?? signatureOfAddress
+    let key = given(settings.sharedKey)
+    let sas = given(settings.sas).map { AzureSAS($0) } ?? signatureOfAddress
     if let key {
       guard sas == nil else {
         throw Self.bad("Both a shared key and a shared access signature are given", "Give one of them.")
@@ -48,9 +48,6 @@ enum AzureCredentialChoice: Sendable, Hashable {
     let machine = given(settings.podIdentityHost).map { AzureManagedIdentity.Place.machine(host: $0) }
     return .managedIdentity(machine ?? .machine, clientID: clientID)
   }
-
-  /// An empty text is none: that is how an environment unsets a variable.
-  private static func given(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
 
   private static func incomplete(_ name: String, _ tenant: String?, _ clientID: String?) -> NebulaError {
     let missing = [tenant == nil ? "AZURE_TENANT_ID" : nil, clientID == nil ? "AZURE_CLIENT_ID" : nil]

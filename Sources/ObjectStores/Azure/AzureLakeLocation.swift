@@ -42,7 +42,7 @@ public struct AzureLakeLocation: Sendable, Hashable {
   }
 
   /// `$web` and `$root` are containers too.
-  private static func isName(_ name: String) -> Bool {
+  static func isName(_ name: String) -> Bool {
     if name == "$root" || name == "$web" { return true }
     let isGood = name.utf8.allSatisfy {
       (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)

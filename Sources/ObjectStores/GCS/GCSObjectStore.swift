@@ -6,7 +6,7 @@ internal import Synchronization
 public enum GCSCredentials: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible {
   /// An OAuth token, for any key.
   case bearer(String)
-  /// An address that is itself the credential, for one PUT of one key.
+  /// An address that is itself the credential, for one PUT or GET of one key.
   case presigned(url: String)
   /// Says nothing.
   public var description: String { "GCSCredentials(…)" }
@@ -73,7 +73,7 @@ public final class GCSObjectStore: ObjectStore {
     _ = try await send("DELETE", key, accepting: [204, 200, 404])
   }
 
-  private var isPresigned: Bool {
+  var isPresigned: Bool {
     credentials.withLock { if case .presigned = $0 { true } else { false } }
   }
 
@@ -84,14 +84,14 @@ public final class GCSObjectStore: ObjectStore {
     return found
   }
 
-  private func send(
+  func send(
     _ method: String, _ key: String, headers: HTTPHeaders = HTTPHeaders(), body: HTTPBody = .none,
-    accepting accepted: Set<Int>
+    maxResponseBytes: Int = 1 << 20, accepting accepted: Set<Int>
   ) async throws -> HTTPResponse {
     try await context.retrier.run { attempt in
       var request = HTTPRequest(
         method: method, url: try url(key), headers: headers, body: body, timeout: context.timeout,
-        maxResponseBytes: 1 << 20)
+        maxResponseBytes: maxResponseBytes)
       if case .bearer(let token) = credentials.withLock({ $0 }) {
         request.headers["Authorization"] = "Bearer \(token)"
       }
@@ -105,12 +105,7 @@ public final class GCSObjectStore: ObjectStore {
 
   private func url(_ key: String) throws(NebulaError) -> String {
     if case .presigned(let url) = credentials.withLock({ $0 }) { return url }
-    guard !key.isEmpty, key.utf8.count <= 1024, !key.unicodeScalars.contains(where: { $0.value < 0x20 }) else {
-      throw NebulaError(
-        .objectsBadName, "A key is empty, longer than 1024 bytes or holds a control character.",
-        remedy: "Change the path or the name of the object.", at: .init(path: key))
-    }
-    let encoded = PercentEncoding.encodePath(key)
+    let encoded = PercentEncoding.encodePath(try ObjectKey.checked(key))
     guard usesVirtualHost, let scheme = endPoint.firstRange(of: "://") else {
       return "\(endPoint)/\(PercentEncoding.encode(bucket))/\(encoded)"
     }

@@ -32,23 +32,18 @@ public struct S3Location: Sendable, Hashable {
     self.usesRegionalHost = usesRegionalHost
   }
 
-  /// Scheme, host (with port) and the encoded path of `key`.
-  func address(_ key: String) throws(NebulaError) -> S3Address {
+  /// Scheme, host (with port) and the encoded path of `key`, or of the bucket itself.
+  func address(_ key: String?) throws(NebulaError) -> S3Address {
     guard !bucket.isEmpty, bucket.utf8.allSatisfy(Self.mayBeInBucket) else {
       throw NebulaError(
         .objectsBadName, "\(bucket) can't be a bucket's name.",
         remedy: "Buckets have small letters, digits, dots and hyphens.", exit: .configuration)
     }
-    guard !key.isEmpty, key.utf8.count <= 1024, !key.unicodeScalars.contains(where: { $0.value < 0x20 }) else {
-      throw NebulaError(
-        .objectsBadName, "A key is empty, longer than 1024 bytes or holds a control character.",
-        remedy: "Change the path or the name of the object.", at: .init(path: key))
-    }
     let (scheme, host) = endPointParts
-    let encoded = PercentEncoding.encodePath(key)
+    let encoded = try key.map { (key) throws(NebulaError) in PercentEncoding.encodePath(try ObjectKey.checked(key)) }
     return effectiveStyle(host) == .path
-      ? S3Address(scheme: scheme, host: host, path: "/\(bucket)/\(encoded)")
-      : S3Address(scheme: scheme, host: "\(bucket).\(host)", path: "/\(encoded)")
+      ? S3Address(scheme: scheme, host: host, path: "/\(bucket)" + (encoded.map { "/\($0)" } ?? ""))
+      : S3Address(scheme: scheme, host: "\(bucket).\(host)", path: "/\(encoded ?? "")")
   }
 
   private var endPointParts: (scheme: String, host: String) {

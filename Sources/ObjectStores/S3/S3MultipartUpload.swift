@@ -8,8 +8,22 @@ struct S3MultipartUpload: Sendable {
   let store: S3ObjectStore
 
   private static let mostParts = 10_000
+  /// Another writer's request for the same name was under way at the completion: S3 asks for the whole upload again.
+  private static let mostConflicts = 5
 
   func run() async throws -> StoredObject {
+    for _ in 0..<Self.mostConflicts {
+      if let stored = try await once() { return stored }
+      let context = session.context
+      try await context.clock.sleep(.milliseconds(Int64(context.random(200..<2000))))
+    }
+    throw NebulaError(
+      .objectsUnavailable, "Completing \(object.key) came again and again into conflict with another writer's request.",
+      remedy: "Find out who else writes there.", at: .init(path: object.key), disposition: .retry(after: nil))
+  }
+
+  /// One upload; nil when its completion was in conflict with another request.
+  private func once() async throws -> StoredObject? {
     let id = try await create()
     do {
       let context = session.context
@@ -28,7 +42,7 @@ struct S3MultipartUpload: Sendable {
     let response = try await session.send(
       .init(
         operation: "Starting the upload of \(object.key)", method: "POST", key: object.key, query: [("uploads", "")],
-        headers: try S3ObjectStore.headers(object)), accepting: [200])
+        headers: try store.headers(object)), accepting: [200])
     guard let id = XMLText.first("UploadId", in: response.text), !id.isEmpty else {
       throw Refusal.corrupt(object.key, "the answer to its start holds no upload id")
     }
@@ -47,7 +61,7 @@ struct S3MultipartUpload: Sendable {
     return etag
   }
 
-  private func complete(_ id: String, _ etags: [String]) async throws -> StoredObject {
+  private func complete(_ id: String, _ etags: [String]) async throws -> StoredObject? {
     let parts = etags.enumerated().map {
       "<Part><PartNumber>\($0.offset + 1)</PartNumber><ETag>\(XMLText.escape($0.element))</ETag></Part>"
     }
@@ -59,8 +73,12 @@ struct S3MultipartUpload: Sendable {
     let response = try await session.send(
       .init(
         operation: "Completing \(object.key)", method: "POST", key: object.key, query: [("uploadId", id)],
-        headers: headers, body: .bytes(Array(xml.utf8))), accepting: [200, 404, 412])
+        headers: headers, body: .bytes(Array(xml.utf8))), accepting: [200, 404, 412],
+      codes: ["ConditionalRequestConflict"])
     switch response.status {
+    case 409:
+      await abort(id)
+      return nil
     case 412: return try await refuseAfterAborting(id, etags)
     case 404: return try await store.accept(object, etag: Self.etag(of: etags))  // done before, its answer was lost
     default:
