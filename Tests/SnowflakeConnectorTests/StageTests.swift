@@ -102,7 +102,7 @@ import Testing
   /// What can't be uploaded gives its memory back, and the error comes out where the writer waits for room.
   @Test(.timeLimit(.minutes(2))) func aFailedUploadEndsAWriterThatWaitsForRoom() async throws {
     let standIn = try StandIn()
-    let rig = try Rig(standIn, budget: 2 << 20, spoolBytes: 0)
+    let rig = try Rig(standIn, budget: 2 << 20, spoolBytes: 0, ["micro_batch_size": "100000"])
     try await rig.open()
     try await standIn.faults(["service": "s3", "method": "PUT", "action": "status", "status": 403, "times": 0])
     try await rig.destination.begin(.at(1, 1), pin: nil)
@@ -122,13 +122,14 @@ import Testing
     // The disk of this one is full.
     try FileManager.default.createSymbolicLink(atPath: folder + "/a.staged", withDestinationPath: "/dev/full")
     let spool = Spool(folder: folder, limit: 1 << 20)
-    let error = await #expect(throws: NebulaError.self) { _ = try await spool.append([1, 2, 3], to: "a") }
+    let bytes = SharedBytes(copying: [1, 2, 3])
+    let error = await #expect(throws: NebulaError.self) { _ = try await spool.append(bytes.base, to: "a") }
     #expect(error?.code == .spoolFailed && error?.native == "errno 28")
     let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
       .compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") }
     #expect(!open.contains("/dev/full"))
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
-    let path = try #require(try await spool.append([1, 2, 3], to: "a"))
+    let path = try #require(try await spool.append(bytes.base, to: "a"))
     #expect(try Array(Data(contentsOf: URL(fileURLWithPath: path))) == [1, 2, 3])
     await spool.remove(path)
   }

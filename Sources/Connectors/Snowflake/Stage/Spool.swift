@@ -30,7 +30,7 @@ actor Spool {
   }
 
   /// Appends bytes to a file, made at its first ones; nil when there is no room within the bound.
-  func append(_ bytes: [UInt8], to name: String, exceedingLimit: Bool = false) throws -> String? {
+  func append(_ bytes: UnsafeRawBufferPointer, to name: String, exceedingLimit: Bool = false) throws -> String? {
     guard exceedingLimit || used + bytes.count <= limit else { return nil }
     let path = "\(folder)/\(name)\(Self.suffix)"
     var file = try files[path] ?? create(path)
@@ -45,12 +45,10 @@ actor Spool {
     return path
   }
 
-  private func write(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws {
+  private func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ path: String) throws {
     var done = 0
     while done < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done)
-      }
+      let count = Glibc.write(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw failure("written", path, errno) }
       done += count

@@ -1,147 +1,55 @@
 internal import NebulaCore
-internal import NebulaHTTP
 internal import NebulaObjectStores
 
-/// The internal stage: says where a folder lies, uploads files there, lists and removes them.
-actor Stage {
-  let name: TableName
-  private let pool: SessionPool
-  private let context: ConnectorContext
-  private let stores: ObjectStoreContext
-  private var tickets: [String: (ticket: StageTicket, at: Duration)] = [:]
-  private var requests: [String: SharedRequest<StageTicket>] = [:]
-  /// Credentials live an hour or more; they are renewed well before, and whenever a store refuses them.
-  private static let ticketLife = Duration.seconds(1200)
-
-  init(_ name: TableName, pool: SessionPool, context: ConnectorContext, stores: ObjectStoreContext) {
-    self.name = name
-    self.pool = pool
-    self.context = context
-    self.stores = stores
-  }
-
-  // MARK: the stage itself
-
-  /// Creates the stage when it is missing; looks first, since creating needs a right that looking does not.
-  nonisolated func ensure(folder: String) async throws {
-    let name = name
-    try await pool.with { session in
-      let probe = "LIST \(stageLocation(name, folder + "/.probe"))"
-      switch try await session.run(probe) {
-      case .done: return
-      case .refused(let server):
-        let found = server.error(trying: "Looking at the stage \(name.sql)")
-        guard found.code == .objectMissing else { throw found }
-      }
-      try await session.succeed(
-        "CREATE STAGE IF NOT EXISTS \(name.sql)", trying: "Creating the stage \(name.sql)",
-        grant: Grants.create("STAGE", in: name))
-    }
-  }
-
+/// Where files wait for COPY: an internal stage, or a bucket of one's own behind an external stage.
+///
+/// Folders have no slashes around them; every one that is named lies in this pipeline's own.
+protocol Stage: Sendable {
+  /// Its name in Snowflake.
+  var name: TableName { get }
+  var pool: SessionPool { get }
+  /// Looks; changes nothing.
+  func check(folder: String) async -> [Finding]
+  /// Creates it when it is missing.
+  func ensure(folder: String) async throws
   /// Names and sizes of the files in a folder.
-  nonisolated func list(_ folder: String) async throws -> [String: UInt64] {
-    let name = name
-    let result = try await pool.with { session in
-      try await session.query(
-        "LIST \(stageLocation(name, folder))", trying: "Listing the stage \(name.sql)", grant: Grants.stage(name))
-    }
-    var files: [String: UInt64] = [:]
-    for row in result.rows.indices {
-      guard let path = result[row, "name"] else { continue }
-      files[String(path.split(separator: "/").last ?? "")] = result[row, "size"].flatMap { UInt64($0) }
-    }
-    return files
-  }
+  func list(_ folder: String) async throws -> [String: UInt64]
+  /// The files in the tables' folders of a pipeline's folder.
+  func entries(below folder: String) async throws -> [StagedEntry]
+  /// Where a staged file can be read back.
+  func source(of file: StagedFile, in folder: String) async throws -> StagedSource
+  /// Removes the files of a folder whose names begin with `prefix`.
+  func remove(_ folder: String, prefix: String) async throws
+  /// What a new file needs in this stage.
+  func preparation(folder: String, file: String, _ compression: Compression) async throws -> FilePreparation
+  /// Uploads a file, and proves that it lies there whole.
+  func upload(
+    _ staged: StagedBody, file: String, folder: String, encryption: FileEncryption?, _ compression: Compression
+  ) async throws
+}
 
-  /// Paths below a folder, without the folder.
-  nonisolated func paths(below folder: String) async throws -> [String] {
-    let name = name
+extension Stage {
+  /// What LIST says of the files in the tables' folders of a pipeline's folder.
+  func listed(below folder: String) async throws -> [StagedEntry] {
     let result = try await pool.with { session in
       try await session.query(
         "LIST \(stageLocation(name, folder))", trying: "Listing the stage \(name.sql)", grant: Grants.stage(name))
     }
     return result.rows.indices.compactMap { row in
-      guard let path = result[row, "name"], let range = path.firstRange(of: folder + "/") else { return nil }
-      return String(path[range.upperBound...])
-    }
-  }
-
-  /// Removes the files of a folder whose names begin with `prefix`.
-  nonisolated func remove(_ folder: String, prefix: String) async throws {
-    let name = name
-    _ = try await pool.with { session in
-      try await session.succeed(
-        "REMOVE \(stageLocation(name, folder))\(prefix)", trying: "Removing files from the stage \(name.sql)",
-        grant: Grants.stage(name))
-    }
-  }
-
-  // MARK: uploads
-
-  /// What a new file needs in this stage.
-  func preparation(folder: String, file: String, _ compression: Compression) async throws -> FilePreparation {
-    let ticket = try await ticket(folder, file: file, compression) { _ in false }
-    return FilePreparation(encryption: try ticket.masterKey.map { try FileEncryption($0) }, needsMD5: ticket.wantsMD5)
-  }
-
-  /// Uploads a file, and proves that it lies there whole.
-  nonisolated func upload(
-    _ staged: StagedBody, file: String, folder: String, encryption: FileEncryption?, _ compression: Compression
-  ) async throws {
-    var refused: StageTicket?
-    var last: NebulaError?
-    for attempt in 0..<6 {
-      let ticket = try await ticket(folder, file: file, compression) { [refused] in $0.isSame(as: refused) }
-      let object = ObjectUpload(staged, name: file, ticket: ticket, encryption: encryption, codec: compression)
-      let store = ticket.store(stores) { isRefused in
-        try await self.ticket(folder, file: file, compression, refusing: isRefused)
+      result[row, "name"].flatMap { path in
+        StagedEntry(
+          path, below: folder, size: result[row, "size"].flatMap { UInt64($0) }, modified: result[row, "last_modified"])
       }
-      do {
-        _ = try await store.put(object)
-        if !ticket.isPerFile { try await verify(object, store, ticket) }
-        return
-      } catch let error as NebulaError {
-        last = error
-        switch Self.remedy(for: error, ticket) {
-        case .stop: throw describe(error, file)
-        case .again: refused = nil
-        case .renew: refused = ticket
-        }
-      }
-      try await context.clock.sleep(.milliseconds(Int64(context.random(100..<(400 << UInt64(attempt))))))
-    }
-    throw describe(last ?? NebulaError(.stageFailed, "No attempt was made.", remedy: "Report the defect."), file)
-  }
-
-  private enum Remedy { case stop, again, renew }
-
-  /// Whether another attempt may help, and whether it needs new credentials.
-  private static func remedy(for error: NebulaError, _ ticket: StageTicket) -> Remedy {
-    if error.code == .credentialsExpired { return .renew }
-    // A presigned address that is too old is refused in words of its own.
-    if ticket.isPerFile, [.objectsDenied, .objectsRefused].contains(error.code) { return .renew }
-    return error.isRetryable ? .again : .stop
-  }
-
-  private nonisolated func verify(_ object: ObjectUpload, _ store: any ObjectStore, _ ticket: StageTicket) async throws
-  {
-    let found = try await store.head(object.key)
-    let digest = ticket.type.digestName
-    guard let found, found.size == object.size,
-      ticket.type == .local || found.metadata[digest] == object.metadata[digest]
-    else {
-      throw NebulaError(
-        .stageFailed,
-        "After its upload the file is not there whole: \(found?.size ?? 0) bytes instead of \(object.size).",
-        remedy: "It is uploaded again.", disposition: .retry(after: nil))
     }
   }
 
-  private nonisolated func describe(_ error: NebulaError, _ file: String) -> NebulaError {
+  /// An upload's error, with the file that it is about.
+  func described(_ error: NebulaError, _ file: String) -> NebulaError {
+    let place = NebulaError.Place(path: "\(name.sql)/\(file)")
+    if let told = StageRefusal.error(error, stage: name, at: place) { return told }
     guard error.code == .objectsExists else {
       var error = error
-      error.place = error.place ?? .init(path: "\(name.sql)/\(file)")
+      error.place = error.place ?? place
       return error
     }
     return NebulaError(
@@ -149,59 +57,17 @@ actor Stage {
       remedy: "Find out who wrote it; nothing was replaced. Another stage_prefix keeps apart.",
       at: .init(path: "\(name.sql)/\(file)"))
   }
-
-  // MARK: tickets
-
-  /// The folder's ticket; a new one when there is none, it is old, or it is one that was refused.
-  private func ticket(
-    _ folder: String, file: String, _ compression: Compression, refusing isRefused: @Sendable (StageTicket) -> Bool
-  ) async throws -> StageTicket {
-    let now = context.clock.monotonic()
-    if let known = tickets[folder], now - known.at < Self.ticketLife, !isRefused(known.ticket) {
-      if !known.ticket.isPerFile { return known.ticket }
-      return try await ask(folder, file, compression)
-    }
-    if let request = requests[folder], request.isUnderway {
-      // An address for one file is that of whoever asked first.
-      let ticket = try await request.answer()
-      return ticket.isPerFile ? try await ask(folder, file, compression) : ticket
-    }
-    let request = SharedRequest { try await self.ask(folder, file, compression) }
-    requests[folder] = request
-    let ticket = try await request.answer()
-    tickets[folder] = (ticket, context.clock.monotonic())
-    return ticket
-  }
-
-  private nonisolated func ask(_ folder: String, _ file: String, _ compression: Compression) async throws -> StageTicket
-  {
-    let name = name
-    let statement = PutStatement(file: file, folder: folder, stage: name, compression).text
-    let answer = try await pool.with { session in
-      try await session.put(statement, trying: "PUT into the stage \(name.sql)", grant: Grants.stage(name))
-    }
-    return try StageTicket(answer)
-  }
 }
 
-/// `PUT`: the local path only names the file, nothing is read there.
-struct PutStatement: Sendable {
-  let text: String
-  init(file: String, folder: String, stage: TableName, _ compression: Compression) {
-    text =
-      "PUT file:///nebula/\(file) \(stageLocation(stage, folder)) AUTO_COMPRESS=FALSE "
-      + "SOURCE_COMPRESSION=\(compression.rawValue) OVERWRITE=TRUE"
-  }
-}
-
-/// What the errors tell to run.
-enum Grants {
-  static func create(_ kind: String, in name: TableName) -> String {
-    "GRANT CREATE \(kind) ON SCHEMA \(name.database.quoted).\(name.schema.quoted) TO ROLE <role>"
-  }
-  static func stage(_ name: TableName) -> String { "GRANT READ, WRITE ON STAGE \(name.sql) TO ROLE <role>" }
-  static func load(_ name: TableName) -> String { "GRANT INSERT, SELECT ON TABLE \(name.sql) TO ROLE <role>" }
-  static func control(_ name: TableName) -> String {
-    "GRANT SELECT, INSERT, UPDATE ON TABLE \(name.sql) TO ROLE <role>"
+extension SnowflakeOptions {
+  /// The stage that the options mean; `root` is this pipeline's folder in it.
+  func stage(
+    _ name: TableName, root: String, pool: SessionPool, context: ConnectorContext, stores: ObjectStoreContext
+  ) throws -> any Stage {
+    guard useExternalStage else { return InternalStage(name, pool: pool, context: context, stores: stores) }
+    let location = try external.location()
+    return ExternalStage(
+      name, root: root, definition: try ExternalStageDefinition(location, external),
+      store: try ExternalStore(location, external.storeSettings, context: stores), pool: pool, context: context)
   }
 }

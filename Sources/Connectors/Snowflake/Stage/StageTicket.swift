@@ -49,7 +49,8 @@ struct StageTicket: Sendable {
     usesRegionalHost = info["useS3RegionalUrl"]?.bool ?? false || info["useRegionalUrl"]?.bool ?? false
     usesVirtualHost = info["useVirtualUrl"]?.bool ?? false
     credentials = info["creds"] ?? .null
-    let url = info["presignedUrl"]?.string ?? ""
+    // GET has one address a file, beside the place.
+    let url = answer["presignedUrls"]?[0]?.string ?? info["presignedUrl"]?.string ?? ""
     presignedURL = url.isEmpty ? nil : url
     masterKey = try StageMasterKey(Self.material(answer["encryptionMaterial"]))
   }

@@ -13,8 +13,9 @@ final class StagedBytes {
   private let budget: MemoryBudget
   private let spool: Spool
   private let name: String
-  private var memory: [UInt8] = []
+  private let memory = OutputBuffer(capacity: 64)
   private var reservations: [MemoryBudget.Reservation] = []
+  private var held: [MemoryBudget.Reservation] = []
   private var path: String?
   private var spooled = 0
 
@@ -40,7 +41,10 @@ final class StagedBytes {
     try buffer.withBytes { (bytes) throws(NebulaError) in
       guard bytes.count > 0 else { return }
       digest.update(bytes)
-      if let cipher { try cipher.update(bytes, into: &memory) } else { memory.append(contentsOf: bytes) }
+      guard let cipher else { return memory.append(bytes) }
+      try memory.withSpare(minimum: bytes.count + 16) { (room) throws(NebulaError) in
+        try cipher.update(bytes, to: room)
+      }
     }
     sum()
   }
@@ -48,7 +52,7 @@ final class StagedBytes {
   /// Adds to the MD5 what has come to `memory`.
   private func sum() {
     guard let md5 else { return }
-    memory.withUnsafeBytes { md5.update(UnsafeRawBufferPointer(rebasing: $0[summed...])) }
+    memory.withBytes { md5.update(UnsafeRawBufferPointer(rebasing: $0[summed...])) }
     summed = memory.count
   }
 
@@ -64,39 +68,58 @@ final class StagedBytes {
       if reserved >= memory.count { return true }
     }
     guard memory.count >= 64 << 10 || path != nil else { return true }
-    guard let path = try await spool.append(memory, to: name) else { return false }
-    self.path = path
-    spooled += memory.count
-    memory = []
-    summed = 0
+    guard try await spool(exceedingLimit: false) else { return false }
     reservations = []
     return true
   }
 
+  /// Moves to disk what is in memory; false when there is no room.
+  private func spool(exceedingLimit: Bool) async throws -> Bool {
+    // The bytes stay where they are until the spool has written them: this file has one owner, who waits here.
+    nonisolated(unsafe) let bytes = memory.withBytes { $0 }
+    guard let path = try await spool.append(bytes, to: name, exceedingLimit: exceedingLimit) else { return false }
+    self.path = path
+    spooled += memory.count
+    memory.removeAll(keepingCapacity: memory.count <= 2 * Self.step)
+    summed = 0
+    return true
+  }
+
+  /// Reserves so many bytes more for what waits before it; false when the budget does not have them.
+  func hold(_ bytes: Int) -> Bool {
+    while held.count * Self.step < bytes {
+      guard let more = budget.tryReserve(Self.step, for: .output) else { return false }
+      held.append(more)
+    }
+    return true
+  }
+  /// What waited has become bytes of the file.
+  func letGo() { held = [] }
+
   /// What is uploaded, and the digest of what was compressed.
   func finish() async throws -> StagedBody {
-    if let cipher { try cipher.finish(into: &memory) }
+    if let cipher {
+      var last: [UInt8] = []
+      try cipher.finish(into: &last)
+      memory.append(last)
+    }
     sum()
     return StagedBody(body: try await body(), sha256: digest.finish(), md5: md5?.finish())
   }
 
   private func body() async throws -> HTTPBody {
-    guard path != nil else { return .bytes(memory) }
-    if !memory.isEmpty {
-      // A part in memory and a part on disk can't be sent as one; this last piece may exceed the bound.
-      _ = try await spool.append(memory, to: name, exceedingLimit: true)
-      spooled += memory.count
-      memory = []
-    }
-    let path = path ?? ""
+    guard let path else { return .shared(memory.take()) }
+    // A part in memory and a part on disk can't be sent as one; this last piece may exceed the bound.
+    if !memory.isEmpty { _ = try await spool(exceedingLimit: true) }
     try await spool.finish(path)
     return .file(path: path, offset: 0, length: spooled)
   }
 
   /// Gives memory and disk back.
   func release() async {
-    memory = []
+    memory.removeAll(keepingCapacity: false)
     reservations = []
+    held = []
     if let path { await spool.remove(path) }
     path = nil
   }
