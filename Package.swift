@@ -38,17 +38,19 @@ let package = Package(
     system("CMongoc", "libmongoc-1.0"),
     system("CZstd", "libzstd"),
     system("CIsal", "libisal"),
+    system("CSnappy", "snappy"),
     system("CZlib", "zlib"),
     system("CYaml", "yaml-0.1"),
     system("CSQLite", "sqlite3"),
     .target(name: "CMongocStart", path: "Sources/C/CMongocStart"),
     .target(name: "CProcessStart", path: "Sources/C/CProcessStart"),
+    .target(name: "CToml", path: "Sources/C/CToml"),
     .target(
       name: "CNebulaKernels", path: "Sources/C/CNebulaKernels",
       cSettings: [.define("NDEBUG", .when(configuration: .release))]),
 
     room("NebulaCore", "Core"),
-    room("NebulaFormats", "Formats", ["NebulaCore", "CNebulaKernels", "CZstd", "CIsal", "CZlib"]),
+    room("NebulaFormats", "Formats", ["NebulaCore", "CNebulaKernels", "CZstd", "CIsal", "CZlib", "CSnappy"]),
     room("NebulaHTTP", "HTTP", ["NebulaCore", "CCurl", "COpenSSL"]),
     room("NebulaObjectStores", "ObjectStores", ["NebulaCore", "NebulaHTTP"]),
     room("NebulaRuntime", "Runtime", ["NebulaCore", "CSQLite", "CYaml"]),
@@ -57,7 +59,7 @@ let package = Package(
     room("MongoConnector", "Connectors/Mongo", ["NebulaCore", "NebulaFormats", "CMongoc", "CMongocStart"]),
     room(
       "SnowflakeConnector", "Connectors/Snowflake",
-      ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores"]),
+      ["NebulaCore", "NebulaFormats", "NebulaHTTP", "NebulaObjectStores", "CToml"]),
     .executableTarget(
       name: "nebula-swift",
       dependencies: [

@@ -2,11 +2,13 @@
 
     python -m Sandbox.contents lines INPUT.jsonl TABLE.parquet
     python -m Sandbox.contents changes TABLE.parquet
+    python -m Sandbox.contents merged TABLE.parquet
     python -m Sandbox.contents lake FOLDER EVENTS
 
-`lines`: the rows of the table are the lines of the file, each as often as there, in any order. `changes`: each event and
+`lines`: the rows of the table are the lines of the file (the rows of a .csv), each as often as there, in any order. `changes`: each event and
 each place in a file once, each document under its own key; the documents themselves are compared by `Sandbox.compare`,
-which takes too long for millions of them. `lake`: the files below the folder hold so many insert events, each once, each
+which takes too long for millions of them. `merged`: each key once, each document
+under its own. `lake`: the files below the folder hold so many insert events, each once, each
 document once a collection and under its own key, in its collection's folder. Prints what is wrong; exit 1 then.
 """
 import sys
@@ -27,6 +29,11 @@ def content(source: str) -> str:
 def lines(given: str, table: str) -> str | None:
     base = duckdb.connect()
     kinds = ", ".join(f"'{name}': '{'VARCHAR' if name in TEXTS else 'JSON'}'" for name in NAMES)
+    if given.endswith(".csv"):
+        wanted = base.execute(content("read_csv(?, header=true, all_varchar=true, delim=',', quote='\"', escape='\"', parallel=false)"),
+                              [given]).fetchone()
+        found = base.execute(content("read_parquet(?)"), [table]).fetchone()
+        return None if wanted == found else f"{found[0]} of {wanted[0]} rows, or other content"
     wanted = base.execute(content(
         f"(SELECT {', '.join(f'CAST({name} AS VARCHAR) AS {name}' for name in NAMES)} "
         f"FROM read_json(?, format='newline_delimited', columns={{{kinds}}}))"), [given]).fetchone()
@@ -46,6 +53,16 @@ def changes(table: str) -> str | None:
     return f"{apart} documents under another's key" if apart else None
 
 
+def merged(table: str) -> str | None:
+    rows, keys, apart = duckdb.connect().execute(
+        "SELECT count(*), count(DISTINCT hash(_KEY, _NAMESPACE)), "
+        "count(*) FILTER (_KEY IS DISTINCT FROM json_extract_string(DOCUMENT, '$._id') "
+        "AND NOT contains(_KEY, json_extract_string(DOCUMENT, '$._id'))) FROM read_parquet(?)", [table]).fetchone()
+    if keys != rows:
+        return f"{rows} rows of {keys} keys"
+    return f"{apart} documents under another's key" if apart else None
+
+
 def lake(folder: str, events: str) -> str | None:
     rows, tokens, documents, apart, astray = duckdb.connect().execute(
         "SELECT count(*), count(DISTINCT hash(token)), count(DISTINCT hash(coll, number)), "
@@ -60,7 +77,7 @@ def lake(folder: str, events: str) -> str | None:
 
 
 def main() -> int:
-    kinds = {"lines": lines, "changes": changes, "lake": lake}
+    kinds = {"lines": lines, "changes": changes, "merged": merged, "lake": lake}
     if len(sys.argv) < 3 or sys.argv[1] not in kinds:
         print(__doc__, file=sys.stderr)
         return 2

@@ -10,10 +10,22 @@ STORE = "RuntimeTests.StateStoreTests"
 LETTERS = "RuntimeTests.FileDeadLetterStoreTests"
 STATEMENTS = "SnowflakeConnectorTests.StatementTests"
 COMMITS = "SnowflakeConnectorTests.(CommitTests|FenceTests|FaultTests/(aZombie|twoOf|aDeadWriter|missingFiles))"
+ASYNC = "SnowflakeConnectorTests.(AsyncQueryTests|AsyncCopyTests)"
+LEFT_OUT = "SnowflakeConnectorTests.(LeftOutTests|OnErrorTests)"
+TROUBLE = "SnowflakeConnectorTests.TroubleTests"
+SWEEP = "SnowflakeConnectorTests.(StageSweepTests|StageHygieneTests)"
 MONGO_TESTS = "MongoConnectorTests.(StreamMachineTests|PositionTests|FragmentTests|StandinTests/(splitEvents|sequencesOf))"
+COPY_TESTS = "MongoConnectorTests.CopyPhaseTests"
 FILE_TESTS = "FileConnectorTests"
+LOGINS = "SnowflakeConnectorTests.(ConnectionTests|SecondFactorTests)"
+PLAIN_ROWS = "SnowflakeConnectorTests.PlainRowsTests"
+MERGES = "SnowflakeConnectorTests.(MergeTests|SchemaTests)"
 ADLS = "Sources/Connectors/ADLS"
 ADLS_TESTS = "ADLSConnectorTests"
+PARQUET = "Sources/Formats/Parquet"
+PARQUET_TESTS = "FormatsTests.Parquet"
+EXTERNAL_STAGE = "SnowflakeConnectorTests.ExternalStage"
+STORES = "ObjectStoresTests.(StoreTests/(Common|GCSBucket|S3)|GCSResumeRuleTests)"
 
 
 @dataclass(frozen=True)
@@ -199,7 +211,7 @@ MUTANTS = [
         "Snowflake: LOAD_SKIPPED is taken for success", f"{SNOWFLAKE}/Commit/CopyResult.swift",
         'let status = result[row, "status"] ?? ""',
         'let status = result[row, "status"] ?? ""\n'
-        '      if status == "LOAD_SKIPPED" { continue }', STATEMENTS),
+        '    if status == "LOAD_SKIPPED" { return nil }', STATEMENTS),
     Mutant(
         "Snowflake: the fence is not asked whose it is", f"{SNOWFLAKE}/Commit/Fence.swift",
         r'"\(mine) AND \"GENERATION\" = \(generation) AND \"WRITER\" = \(literal(writer))"',
@@ -208,22 +220,106 @@ MUTANTS = [
         "Snowflake: the ledger is not read under the fence's lock", f"{SNOWFLAKE}/Commit/Committer.swift",
         "if let known = try await receipt(of: prepared.id, session) {\n"
         "        await session.rollBack()\n"
-        "        return known\n"
+        "        return .committed(known)\n"
         "      }\n"
-        "      let queries",
-        "let queries", COMMITS),
+        "      let load",
+        "let load", COMMITS),
     Mutant(
         "Snowflake: a file that was loaded in part is taken for success", f"{SNOWFLAKE}/Commit/CopyResult.swift",
-        "guard loaded == file.rows else {",
-        "guard loaded <= file.rows else {", STATEMENTS),
+        'if status == "LOADED", loaded == file.rows,',
+        'if status == "LOADED", loaded <= file.rows,', STATEMENTS),
     Mutant(
         "Snowflake: an older writer takes the fence back", f"{SNOWFLAKE}/Commit/Fence.swift",
         r'(\"GENERATION\" < \(generation) OR',
         r'(\"GENERATION\" <> \(generation) OR', COMMITS),
     Mutant(
+        "Snowflake: the result of a COPY in the background is not read", f"{SNOWFLAKE}/Session/Session.swift",
+        "let result = try await self.result(of: query)",
+        "let result = try Envelope(HTTPResponse(status: 200, body: Array(#\"{\"success\":true,\"data\":{}}\"#.utf8)))", ASYNC),
+    Mutant(
+        "Snowflake: a COPY that failed in the background is believed when its result says otherwise",
+        f"{SNOWFLAKE}/Session/AsyncQuery.swift",
+        "guard result.isSuccess, let last, !last.isRunning, last != .success else { return }",
+        "guard result.isSuccess, let last, last == .noData else { return }", ASYNC),
+    Mutant(
+        "Snowflake: a COPY that waits for a lock is taken for ended", f"{SNOWFLAKE}/Session/AsyncQuery.swift",
+        "case .running, .queued, .resumingWarehouse, .repairingWarehouse, .blocked, .noData: true\n"
+        "    case .success,",
+        "case .running, .queued, .resumingWarehouse, .repairingWarehouse, .noData: true\n"
+        "    case .blocked, .success,", ASYNC),
+    Mutant(
+        "Snowflake: a statement that the server does not know is waited for without end",
+        f"{SNOWFLAKE}/Session/AsyncQuery.swift",
+        "guard state?.isRunning ?? true, silent < Self.patience else { return .read }",
+        "guard state?.isRunning ?? true else { return .read }", ASYNC),
+    Mutant(
+        "Snowflake: the ledger is not asked before a second COPY in the background", f"{SNOWFLAKE}/Commit/Committer.swift",
+        "if let known = try await receipt(of: prepared.id, session) {\n"
+        "        await session.rollBack()\n"
+        "        return .committed(known)",
+        "if let known = try await receipt(of: prepared.id, session), !options.asyncCopy {\n"
+        "        await session.rollBack()\n"
+        "        return .committed(known)", ASYNC),
+    Mutant(
+        "Snowflake: who stops waiting leaves the COPY running", f"{SNOWFLAKE}/Session/Session.swift",
+        "abandon(running.map { .query($0) } ?? .request(requestID, sql))",
+        "if running == nil { abandon(.request(requestID, sql)) }", ASYNC),
+    Mutant(
+        "Snowflake: rows that were left out are not counted", f"{SNOWFLAKE}/Commit/Replacement.swift",
+        "counts.rejected += rows", "_ = rows", LEFT_OUT),
+    Mutant(
+        "Snowflake: rows of a load without a fate are let through", f"{SNOWFLAKE}/Commit/CopyResult.swift",
+        "(onError == .skipRow && loaded + errors == file.rows)",
+        "(onError == .skipRow && loaded + errors <= file.rows)", LEFT_OUT),
+    Mutant(
+        "Snowflake: a file that could not be read is a file of bad rows", f"{SNOWFLAKE}/Commit/CopyResult.swift",
+        'guard number("rows_parsed") == file.rows, let errors',
+        'guard number("rows_parsed") != nil, let errors', LEFT_OUT),
+    Mutant(
+        "Snowflake: the next load may leave out other rows", f"{SNOWFLAKE}/Commit/CopyResult.swift",
+        'loaded == file.loaded,\n'
+        '      number("errors_seen") == file.rejected',
+        "loaded <= file.rows", LEFT_OUT),
+    Mutant(
+        "Snowflake: a table that changed since is taken for more bad rows", f"{SNOWFLAKE}/Commit/Committer.swift",
+        "if manifest.rejected > 0, let error = CopyResult.changed",
+        "if manifest.rejected > 0, found.isEmpty, let error = CopyResult.changed", LEFT_OUT),
+    Mutant(
+        "Snowflake: a file that is left out is loaded", f"{SNOWFLAKE}/Commit/CopyStatement.swift",
+        "let files = table.loadedFiles", "let files = table.files", LEFT_OUT),
+    Mutant(
+        "Snowflake: a row's reason is its file's first one", f"{SNOWFLAKE}/Commit/RejectFinder.swift",
+        "reasons[String(leftOut.file.name.dropFirst(prefix.count))] = leftOut.error",
+        "reasons[String(leftOut.file.name.dropFirst(prefix.count))] = reasons.values.first ?? leftOut.error", LEFT_OUT),
+    Mutant(
+        "Snowflake: an account's trouble is taken for a bad row", f"{SNOWFLAKE}/Commit/CopyResult.swift",
+        'guard server.error(trying: "COPY").code == .statementFailed,', "guard !server.number.isEmpty,", TROUBLE),
+    Mutant(
+        "Snowflake: the sweep takes another pipeline's files", f"{SNOWFLAKE}/Stage/StageSweep.swift",
+        "Array(parts[front..<parts.count - 2]) == Array(wanted)",
+        'parts[front..<parts.count - 2].joined(separator: "/").hasPrefix(folder.prefix(8))', SWEEP),
+    Mutant(
+        "Snowflake: the sweep takes files without a stored receipt", f"{SNOWFLAKE}/Stage/StageSweep.swift",
+        "return epoch.sequence <= settled.sequence", "return epoch.sequence <= settled.sequence + 1", SWEEP),
+    Mutant(
+        "Snowflake: files are not kept for their time", f"{SNOWFLAKE}/Stage/StageSweep.swift",
+        ">= retention.wholeMilliseconds", ">= 0", SWEEP),
+    Mutant(
         "MongoDB: the answer's token is stored while fragments of a split event are pending", f"{MONGO}/EventReader.swift",
         "if let end, !assembler.isPending { settle(at: end, &runs) }",
         "if let end { settle(at: end, &runs) }", MONGO_TESTS),
+    Mutant(
+        "the end of a copy that comes without a record is kept from who follows it", f"{PIPELINE}/Writing.swift",
+        "guard batch.count > 0 || concerns(batch.copy) else { return }", "guard batch.count > 0 else { return }"),
+    Mutant(
+        "MongoDB: a copy made anew stands among what was handed over before it", f"{MONGO}/LostPlace.swift",
+        "if snapshot.clusterTime <= last {", "if snapshot.clusterTime < 0 {", COPY_TESTS),
+    Mutant(
+        "MongoDB: what was copied before a loss passes for older than the copy", f"{MONGO}/LostPlace.swift",
+        "position.copyStart = earlier.copyStart", "", COPY_TESTS),
+    Mutant(
+        "MongoDB: a copy of nothing does not end", f"{MONGO}/Opening.swift",
+        "isCopying: start == .snapshot,", "isCopying: !position.isCopied,", COPY_TESTS),
     Mutant(
         "MongoDB: a resume inside one cluster time counts from 0 again", f"{MONGO}/SequenceState.swift",
         "if let time, time > clusterTime {",
@@ -288,4 +384,163 @@ MUTANTS = [
         "adls: an event's file is ours whatever it says", f"{ADLS}/EventPublisher.swift",
         "found.metadata[LakeParts.eventProperty] == event.identity",
         "found.metadata[LakeParts.eventProperty] != nil", ADLS_TESTS),
+    Mutant(
+        "snowflake: a passcode is shown by each login", f"{SNOWFLAKE}/Login/SecondFactor.swift",
+        "    isSpent = true\n",
+        "", LOGINS),
+    Mutant(
+        "snowflake: logins with one passcode do not wait for each other", f"{SNOWFLAKE}/Login/SecondFactor.swift",
+        "if let asking, asking.isUnderway {",
+        "if let asking, asking.isUnderway, sessions < 0 {", LOGINS),
+    Mutant(
+        "snowflake: another account's address is taken beside a written account", f"{SNOWFLAKE}/Login/ConnectionLayers.swift",
+        " || Set(accounts).count == 2",
+        "", LOGINS),
+    Mutant(
+        "snowflake: a file of connections that anyone may write is believed", f"{SNOWFLAKE}/Login/ConnectionFiles.swift",
+        "guard !file.isWritableByOthers else {",
+        "guard true else {", LOGINS),
+    Mutant(
+        "parquet: a row that is taken back leaves its levels", f"{PARQUET}/ParquetColumn.swift",
+        "    if page.pointee.hasLevels { definitions.truncate(to: page.pointee.entries) }\n",
+        "", PARQUET_TESTS),
+    Mutant(
+        "parquet: a document that is refused leaves what came before its fault", f"{PARQUET}/ParquetShredder.swift",
+        "      file.undoRow()\n",
+        "", PARQUET_TESTS),
+    Mutant(
+        "parquet: statistics where there is NaN", f"{PARQUET}/ParquetStatistics.swift",
+        "      if hasNaN { return (nil, nil) }\n",
+        "", PARQUET_TESTS),
+    Mutant(
+        "parquet: the largest text is cut without being raised", f"{PARQUET}/ParquetBound.swift",
+        "guard isCut else { return bytes }",
+        "guard isCut && bytes.isEmpty else { return bytes }", PARQUET_TESTS),
+    Mutant(
+        "parquet: a dictionary that refuses keeps what it took", f"{PARQUET}/ParquetDictionary.swift",
+        "(table.count, table.used, seen) = (countBefore, usedBefore, seenBefore)",
+        "_ = (countBefore, usedBefore, seenBefore)", PARQUET_TESTS),
+    Mutant(
+        "parquet: packed levels before a run are no whole groups", "Sources/C/CNebulaKernels/parquet_levels.c",
+        "size_t lacking = (8 - (i - packed) % 8) % 8;",
+        "size_t lacking = 0;", PARQUET_TESTS),
+    Mutant(
+        "parquet: elements behind the first begin a row of their own", f"{PARQUET}/ParquetShredder+JSON.swift",
+        "level = node.repetition",
+        "level = repetition", PARQUET_TESTS),
+    Mutant(
+        "parquet: a decimal loses the digits that it has no place for", f"{PARQUET}/DecimalText.swift",
+        "guard shift >= 0 else { throw parts.count + shift > precision ? .tooLarge : .tooFine }",
+        "guard shift >= 0 else { return 0 }", PARQUET_TESTS),
+    Mutant(
+        "parquet: a row of more than a page can say is kept", f"{PARQUET}/ParquetFileWriter.swift",
+        "if page.held > work.limits.page {",
+        "if page.held < 0 {", PARQUET_TESTS),
+    Mutant(
+        "merge: what is older than the row that is there replaces it", f"{SNOWFLAKE}/Commit/MergeStatement.swift",
+        r'"(t.\"_SEQ\" IS NULL OR s.\"_SEQ\" > t.\"_SEQ\")"',
+        '"TRUE"', MERGES),
+    Mutant(
+        "merge: of several rows of a key any one is taken", f"{SNOWFLAKE}/Commit/MergeStatement.swift",
+        r'ORDER BY \"_SEQ\" DESC) = 1"',
+        r'ORDER BY \"_SEQ\" DESC) > 0"', MERGES),
+    Mutant(
+        "merge: a delete is as any other change", f"{SNOWFLAKE}/Commit/MergeStatement.swift",
+        "    return clauses + [\n",
+        "    return [\n", MERGES),
+    Mutant(
+        "merge: the columns of an epoch's narrowest rows are merged", f"{SNOWFLAKE}/Commit/MergeStatement.swift",
+        "staged.max(by: { $0.layout.columns.count < $1.layout.columns.count })",
+        "staged.min(by: { $0.layout.columns.count < $1.layout.columns.count })", MERGES),
+    Mutant(
+        "merge: rows beside the first file's keys are looked for between them", f"{SNOWFLAKE}/Commit/Manifest.swift",
+        "    if Self.isBefore(greatest, other.greatest, kind) { greatest = other.greatest }\n",
+        "", MERGES),
+    Mutant(
+        "merge: the landing table keeps its rows", f"{SNOWFLAKE}/Commit/Committer.swift",
+        "let cleared = try await session.query(\n"
+        '        statement.clear, trying: "Emptying the landing table of \\(table.sql)", grant: Grants.merge(table)\n'
+        "      ).rowsChanged\n",
+        "let cleared: UInt64? = landed\n", MERGES),
+    Mutant(
+        "merge: a stranger's rows are merged as well", f"{SNOWFLAKE}/Commit/Committer.swift",
+        "guard cleared == landed else {",
+        "guard cleared != nil else {", MERGES),
+    Mutant(
+        "merge: deleted keys are forgotten while the copy is made", f"{SNOWFLAKE}/Rows/EpochWriter.swift",
+        "keepsTombstones: rule.deletes == .hard && copy.needsTombstones",
+        "keepsTombstones: false", MERGES),
+    Mutant(
+        "merge: COPY alone, whatever the epoch holds", f"{SNOWFLAKE}/Rows/EpochWriter.swift",
+        "manifest.tables[index].merge?.isDirect = isDirect",
+        "manifest.tables[index].merge?.isDirect = isDirect || !indices.isEmpty", MERGES),
+    Mutant(
+        "merge: COPY alone, whatever the table holds", f"{SNOWFLAKE}/Tables/SchemaReader.swift",
+        "return try await session.result(of: envelope).rows.isEmpty",
+        "return try await session.result(of: envelope).rows.count >= 0", MERGES),
+    Mutant(
+        "merge: a new copy leaves what it did not find", f"{SNOWFLAKE}/Rows/EpochWriter.swift",
+        "guard let since = copy.ended, parts.options.writeMode == .merge else { return }",
+        "guard let since = copy.ended, since.index > 0 else { return }", MERGES),
+    Mutant(
+        "tables: altered while an earlier epoch waits for its commit", f"{SNOWFLAKE}/Tables/TableRegistry.swift",
+        "        try await settled()\n        try await maker.add",
+        "        try await maker.add", MERGES),
+    Mutant(
+        "tables: a landing table replaced while an earlier epoch waits for its commit",
+        f"{SNOWFLAKE}/Tables/TableRegistry.swift",
+        "    if present != nil { try await settled() }\n",
+        "", MERGES),
+    Mutant(
+        "tables: a landing table made anew loses the columns of other rows", f"{SNOWFLAKE}/Tables/TableMaker.swift",
+        "let others = (present ?? []).filter { !names.contains($0.name) }",
+        "let others: [TableColumn] = []", MERGES),
+    Mutant(
+        "tables: a column takes a value of another kind", f"{SNOWFLAKE}/Rows/DocumentFields.swift",
+        "ValueKind.keepsLiteral(json, check) && check",
+        "check", MERGES),
+    Mutant(
+        "tables: a column takes a text that reads as its value", f"{SNOWFLAKE}/Rows/DocumentFields.swift",
+        "ValueKind.keepsText($0, check) && check",
+        "check", MERGES),
+    Mutant(
+        "merge: tables that somebody else made are not swept after the copy", f"{SNOWFLAKE}/Tables/TableMaker.swift",
+        ' || names.contains(landing(name).name.name)',
+        '', MERGES),
+    Mutant(
+        "external stage: another pipeline's folder is taken for our own", f"{SNOWFLAKE}/Stage/ExternalStage.swift",
+        "(folder == root || folder.hasPrefix(root + \"/\"))", "folder.hasPrefix(root)", EXTERNAL_STAGE),
+    Mutant(
+        "external stage: what is no epoch's file is removed", f"{SNOWFLAKE}/Stage/ExternalStage.swift",
+        "file.hasSuffix(\"-\"), file", "file", EXTERNAL_STAGE),
+    Mutant(
+        "external stage: Snowflake need not see what is written", f"{SNOWFLAKE}/Stage/ExternalStage.swift",
+        "guard try await see(key) > 0", "guard try await see(key) >= 0", EXTERNAL_STAGE),
+    Mutant(
+        "external stage: a stage that lies elsewhere is used", f"{SNOWFLAKE}/Stage/ExternalStageDefinition.swift",
+        "guard Self.isSame(found, location.url) else", "guard found.isEmpty || !found.isEmpty else", EXTERNAL_STAGE),
+    Mutant(
+        "external stage: keys that expire are written into a stage", f"{SNOWFLAKE}/Stage/ExternalStageDefinition.swift",
+        "guard (stores.aws.sessionToken ?? \"\").isEmpty else", "guard true else", EXTERNAL_STAGE),
+    Mutant(
+        "gcs: a name that is taken is ours whatever lies there", "Sources/ObjectStores/GCS/GCSBucketStore.swift",
+        "guard isProven else { throw Refusal.exists(object.key) }", "_ = isProven", STORES),
+    Mutant(
+        "gcs: an upload that makes no progress goes on", "Sources/ObjectStores/GCS/GCSResumableUpload.swift",
+        "if let sent, count <= sent.lowerBound { return .refused }", "_ = sent", STORES),
+    Mutant(
+        "s3: a conflict at the completion is a success", "Sources/ObjectStores/S3/S3MultipartUpload.swift",
+        "      await abort(id)\n      return nil\n", "      await abort(id)\n      return try await store.accept(object, etag: nil)\n", STORES),
+    Mutant(
+        "rows: a copied row's fields need not be what their columns take", f"{SNOWFLAKE}/Rows/PlainRows.swift",
+        "guard first != quote, check.takes(field) else { return false }", "_ = first", PLAIN_ROWS),
+    Mutant(
+        "rows: rows with other line ends are copied as one piece", f"{SNOWFLAKE}/Rows/PlainRows.swift",
+        "isGapless = isGapless && row.lowerBound == behind", "", PLAIN_ROWS),
+    Mutant(
+        "csv: a quote inside of a field is passed over", "Sources/C/CNebulaKernels/csv_rows.inc",
+        "uint64_t bad = (opening & ~(after_end | after_closing)) |", "uint64_t bad =", "FormatsTests.KernelTests"),
+    Mutant(
+        "rows: each worker opens a file of its own for a few records", f"{SNOWFLAKE}/Rows/EpochWriter.swift",
+        "while isFew, let lane", "while false, let lane", "SnowflakeConnectorTests.LoadTests/fewRecords"),
 ]

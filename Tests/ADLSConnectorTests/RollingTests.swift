@@ -145,7 +145,7 @@ import Testing
   }
 
   /// What can't be appended gives its memory back, and the error comes out where the writer waits for room.
-  @Test(.timeLimit(.minutes(1))) func aFailedAppendEndsAWriterThatWaitsForRoom() async throws {
+  @Test(.timeLimit(.minutes(3))) func aFailedAppendEndsAWriterThatWaitsForRoom() async throws {
     let world = try World(batches: 1)
     let process = ProcessLake(world.lake)
     let destination = try world.destination(process)
@@ -153,8 +153,9 @@ import Testing
     let id = epoch(1, 1)
     try await destination.begin(id, pin: nil)
     process.kill()
+    let large = EventSource.batch(0, position: nil, padding: 1 << 16)
     await #expect(throws: Killed.self) {
-      for _ in 0..<20_000 { try await destination.write(EventSource.batch(0, position: nil), to: id) }
+      for _ in 0..<20_000 { try await destination.write(large, to: id) }
     }
     try? await destination.abort(id, nil)
     await destination.close()

@@ -106,7 +106,7 @@ struct EventSource: Source {
   static func place(_ number: Int) -> (collection: String, time: Int64) {
     (collections[number % 2], times[number / 3 % 2])
   }
-  static func batch(_ index: Int, position: Position?) -> RecordBatch {
+  static func batch(_ index: Int, position: Position?, padding: Int = 0) -> RecordBatch {
     var bytes: [UInt8] = []
     var records: [ByteRange] = []
     var changes = ChangeColumns()
@@ -117,7 +117,7 @@ struct EventSource: Source {
         return ByteRange(start, UInt32(bytes.count))
       }
       let place = place(number)
-      let document = add("{\"_id\":\(number),\"text\":\"\(String(repeating: "x", count: number % 40))\"}")
+      let document = add("{\"_id\":\(number),\"text\":\"\(String(repeating: "x", count: padding + number % 40))\"}")
       records.append(document)
       changes.operations.append(.insert)
       changes.namespaces.append(UInt32(collections.firstIndex(of: place.collection) ?? 0))

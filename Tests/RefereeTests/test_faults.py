@@ -236,8 +236,8 @@ def test_a_configuration_that_is_no_yaml(tmp_path, text, line):
 
 
 @pytest.mark.parametrize("name, value, needle", [
-    ("destination__schema_evolution", "true", "not supported yet"), ("destination__enable_streaming", "true", "not supported yet"),
-    ("destination__write_mode", "merge", "not supported yet"), ("destination__use_external_stage", "true", "not supported yet"),
+    ("destination__enable_streaming", "true", "not supported yet"), ("destination__write_mode", "merge", "'key' is missing"),
+    ("destination__use_external_stage", "true", "external_stage_url"),
     ("destination__parallel_uploads", "0", "parallel_uploads"), ("destination__max_file_size", "lots", "max_file_size"),
     ("destination__host", "http://snowflake.example.com", "http:// is accepted to loopback addresses only"),
 ])

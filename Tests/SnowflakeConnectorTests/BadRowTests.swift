@@ -176,7 +176,7 @@ import Testing
     let standIn = try StandIn()
     let rig = try Rig(standIn, ["table": "{collection}"])
     try await rig.open()
-    let columns = Landing.definition.map { "\($0.name) \($0.type)" }.joined(separator: ", ")
+    let columns = Landing.columns.map { "\($0.name.name) \($0.type)" }.joined(separator: ", ")
     try await rig.destination.runForTest("CREATE TABLE RAW.SHOP.PLAIN (\(columns))")
     try await rig.destination.runForTest("CREATE TABLE RAW.SHOP.OWN (\(columns)) COMMENT = 'of the user'")
     let batches = ["plain", "own", "it's"].map { ChangeBatch.orders(1, in: Namespace(database: "s", collection: $0)) }
@@ -196,7 +196,10 @@ import Testing
       Array(text.utf8).withUnsafeBytes { ColumnCheck(type: type).takes($0) }
     }
     let good: [String: [String]] = [
-      "NUMBER(38,0)": ["0", "-1", "+7", " 12 ", "1.5", ".5", "1e3", "1E-400", String(repeating: "9", count: 38), "00"],
+      "NUMBER(38,0)": [
+        "0", "-1", "+7", " 12 ", "1.0", "1.50e1", ".50e1", "1e3", String(repeating: "9", count: 38), "00",
+      ],
+      "NUMBER(10,2)": ["1.5", ".25", "12345678901.2", "0e-9"],
       "FLOAT": ["1e308", "NaN", "-inf", "0.1"], "BOOLEAN": ["TRUE", "f", "Yes", "off", "1"],
       "DATE": ["2024-02-29", "2/29/2024", "21-NOV-2026", "1700000000", "2026-01-02 03:04"],
       "TIMESTAMP_NTZ(9)": [
@@ -206,7 +209,12 @@ import Testing
       "VARCHAR(3)": ["", "anything"], "BINARY(8)": ["zz"],
     ]
     let bad: [String: [String]] = [
-      "NUMBER(10,2)": ["", "abc", "1 2", "--1", "1e", "0x10", "true", "{}", "1e38", String(repeating: "9", count: 39)],
+      // A fraction that the column has no digits for would be rounded without a word.
+      "NUMBER(38,0)": ["1.5", ".5", "1E-400", "1e-1"],
+      "NUMBER(10,2)": [
+        "0.125", "1.5e-2", "", "abc", "1 2", "--1", "1e", "0x10", "true", "{}", "1e38",
+        String(repeating: "9", count: 39),
+      ],
       "FLOAT": ["", "x", "infinite"], "BOOLEAN": ["", "maybe", "2", "truee"],
       "DATE": ["", "2023-02-29", "2026-13-01", "2026-1", "soon", "31/12/2024", "2026-01-02x"],
       "TIMESTAMP_TZ(9)": ["", "2026-01-02T25:00:00", "2026-01-02T03:04:05+25:00", "2026-01-02T03:04:05 UTC", "now"],

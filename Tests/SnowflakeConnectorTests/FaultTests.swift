@@ -7,22 +7,6 @@ import Testing
 
 /// What happens when answers are lost, statements come late, sessions die and writers wake up: each record once.
 @Suite(.enabled(if: StandIn.isAvailable), .serialized) struct FaultTests {
-  /// Commits as the runtime does: an error goes to `recover`, and what it says is obeyed.
-  private func commitWithRecovery(_ rig: Rig, _ prepared: PreparedEpoch) async throws -> CommitReceipt {
-    for _ in 0..<8 {
-      do { return try await rig.commit(prepared) } catch let error as NebulaError
-        where error.isRetryable
-      {
-        switch try await rig.destination.recover(prepared) {
-        case .committed(let receipt): return receipt
-        case .ready: continue
-        case let other: throw NebulaError("test.fate", "\(other)", remedy: "")
-        }
-      }
-    }
-    throw NebulaError("test.fate", "never committed", remedy: "")
-  }
-
   /// Each fault hits the commit of the second of two epochs.
   @Test(arguments: [
     #"{"sql":"^COMMIT","action":"apply_close","times":9}"#, #"{"sql":"^COMMIT","action":"close","times":9}"#,
@@ -42,7 +26,7 @@ import Testing
     let second = try await rig.prepare(.at(1, 2), [ChangeBatch.orders(30, from: 20)])
     _ = try await rig.commit(first)
     try await standIn.faults(try JSONValue(parsing: fault))
-    let receipt = try await commitWithRecovery(rig, second)
+    let receipt = try await rig.commitWithRecovery(second)
     #expect(receipt.rows == 30)
     #expect(try await standIn.faultsDone() > 0)
     let ids = try await standIn.rows("RAW.SHOP.ORDERS").compactMap { $0["EVENT_ID"]?.string }
@@ -59,7 +43,7 @@ import Testing
     try await rig.open()
     let prepared = try await rig.prepare(.at(1, 1), [ChangeBatch.orders(20)])
     try await standIn.faults(["sql": .string(before), "action": "slow_before", "delay_ms": 700])
-    async let receipt = commitWithRecovery(rig, prepared)
+    async let receipt = rig.commitWithRecovery(prepared)
     var ended = 0
     for _ in 0..<10_000 where ended == 0 {
       guard try await standIn.faultsDone() > 0 else { continue }

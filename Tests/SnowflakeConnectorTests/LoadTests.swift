@@ -87,6 +87,27 @@ import Testing
     await rig.close()
   }
 
+  /// Many workers and a few records a table in each batch: a file a table, not one for each worker.
+  @Test func fewRecordsOfATableShareAFile() async throws {
+    let standIn = try StandIn()
+    let rig = try Rig(standIn, ["table": "{collection}", "parallel_uploads": "8"])
+    try await rig.open()
+    let batches = (0..<16).map { number in
+      var batch = ChangeBatch()
+      for collection in 0..<10 {
+        let key = Document().int32("_id", Int32(number))
+        batch.add(
+          .insert, Namespace(database: "shop", collection: "c\(collection)"), key: key.bytes, document: key.bytes,
+          token: "\(number)-\(collection)")
+      }
+      return batch.batch
+    }
+    _ = try await rig.commit(try await rig.prepare(.at(1, 1), batches))
+    #expect(try await standIn.stagedFiles().count == 10)
+    for collection in 0..<10 { #expect(try await standIn.rows("RAW.SHOP.C\(collection)").count == 16) }
+    await rig.close()
+  }
+
   @Test func recordsThatCannotBeRowsAreRejectedWithTheirKey() async throws {
     let standIn = try StandIn()
     let rig = try Rig(standIn, ["max_row_bytes": "2KiB"])

@@ -33,16 +33,15 @@ import Testing
 
   @Test func defaultsAreTheIssues() throws {
     let options = try SnowflakeOptions(decoding: Self.base)
-    #expect(options.microBatchSize == 100_000 && options.maxFileSize == .mebibytes(64))
-    #expect(options.microBatchTimeout == .seconds(5) && options.connectionPoolSize == 4 && options.filesPerCopy == 100)
+    #expect(options.microBatchSize == nil && options.maxFileSize == .mebibytes(192))
+    #expect(MicroBatches(options).epoch == EpochLimits(age: .seconds(5), ageBehind: .seconds(60)))
+    #expect(options.connectionPoolSize == 4 && options.filesPerCopy == 100)
     #expect(options.maxRowBytes == .mebibytes(16) && options.parallelUploads >= 3)
     #expect(options.compression(for: .documents) == .zstd && options.compression(for: .csv([])) == .gzip)
   }
 
   @Test(arguments: [
-    ("use_external_stage", "true"), ("external_stage_type", "azure"), ("external_stage_url", "azure://x"),
-    ("enable_streaming", "true"), ("async_copy", "true"), ("schema_evolution", "true"), ("write_mode", "merge"),
-    ("key", "ID"), ("file_format", "PARQUET"), ("compression_type", "SNAPPY"), ("authenticator", "externalbrowser"),
+    ("enable_streaming", "true"), ("authenticator", "externalbrowser"), ("authenticator", "WORKLOAD_IDENTITY"),
   ])
   func whatIsNotBuiltIsRefusedClearly(_ name: String, _ value: String) throws {
     let error = try #require(failure(name, value))
@@ -51,7 +50,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("use_external_stage", "false"), ("enable_streaming", "false"), ("async_copy", "false"), ("write_mode", "append"),
+    ("use_external_stage", "false"), ("enable_streaming", "false"), ("async_copy", "true"), ("stage_retention", "7d"),
+    ("write_mode", "append"),
     ("files_per_copy", "1000"), ("max_row_bytes", "128MiB"), ("file_format", "csv"), ("host", "http://127.0.0.1:99"),
     ("account_url", "https://acme.snowflakecomputing.com/"), ("stage_prefix", ""),
   ])
@@ -72,7 +72,11 @@ import Testing
   @Test func secretsAreMarkedAndIdentityIsComplete() {
     let specification = Connector.snowflakeOptimized.specification
     let secret = specification.properties.filter(\.isSecret).map(\.name)
-    #expect(secret == ["password", "private_key", "private_key_passphrase", "token"])
+    let clouds = SnowflakeOptions.externalStage.map(\.specification.name)
+    #expect(
+      secret.filter { !clouds.contains($0) } == [
+        "password", "passcode", "private_key", "private_key_passphrase", "token", "oauth_client_secret",
+      ])
     #expect(
       specification.properties.filter(\.isIdentity).map(\.name) == [
         "account", "database", "schema", "table", "control_schema",
@@ -84,7 +88,7 @@ import Testing
   @Test func copyOptionsThatBreakTheCountAreRefusedWithTheReason() throws {
     #expect(try CopyOptions(["on_error": "abort_statement"]).clauses == [])
     #expect(try CopyOptions(["ENFORCE_LENGTH": "true"]).clauses == ["ENFORCE_LENGTH=TRUE"])
-    for (name, value) in [("ON_ERROR", "CONTINUE"), ("FORCE", "TRUE"), ("PURGE", "TRUE"), ("FORCE", "FALSE")] {
+    for (name, value) in [("ON_ERROR", "SKIP_FILE_3"), ("FORCE", "TRUE"), ("PURGE", "TRUE"), ("FORCE", "FALSE")] {
       let error = #expect(throws: NebulaError.self) { try CopyOptions([name: value]) }
       #expect(error?.code == .notSupported)
     }
@@ -96,12 +100,42 @@ import Testing
     #expect(throws: NebulaError.self) { try options.loginMethod() }
     options.password = "x"
     #expect(try options.loginMethod() == .password)
-    options.token = "x"
+    options.passcode = "123456"
+    #expect(try options.loginMethod() == .passwordWithMFA)
+    options.authenticator = .password
+    #expect(try options.loginMethod() == .passwordWithMFA)
+    options.authenticator = nil
+    options.tokenFilePath = "x"
     #expect(try options.loginMethod() == .accessToken)
+    options.oauthClientID = "x"
+    #expect(try options.loginMethod() == .clientCredentials)
     options.privateKeyPath = "x"
     #expect(try options.loginMethod() == .keyPair)
     options.authenticator = .oauth
     #expect(try options.loginMethod() == .oauth)
+  }
+
+  static let lacking: [([String: String], String)] = [
+    (["authenticator": "oauth_client_credentials"], "oauth_client_id"),
+    (["oauth_client_id": "c"], "oauth_client_secret"),
+    (["authenticator": "oauth"], "token"), (["authenticator": "snowflake_jwt"], "private_key_path"),
+    (["authenticator": "username_password_mfa", "password": ""], "password"), (["password": ""], "private_key_path"),
+    (["token": "t", "token_file_path": "p"], "token_file_path"),
+    (
+      ["oauth_client_id": "c", "oauth_client_secret": "s", "oauth_token_request_url": "http://example.com/t"],
+      "oauth_token_request_url"
+    ),
+    (
+      ["oauth_client_id": "c", "oauth_client_secret": "s", "oauth_token_request_url": "https://a:b@example.com/t"],
+      "oauth_token_request_url"
+    ),
+  ]
+
+  @Test(arguments: lacking) func whatALoginLacksIsNamed(_ given: [String: String], _ path: String) throws {
+    var properties = Self.base
+    for (name, text) in given { properties[name] = text.isEmpty ? nil : .scalar(text, at: .init(path: name)) }
+    let error = try #require(throws: NebulaError.self) { _ = try SnowflakeOptions(decoding: properties) }
+    #expect(error.place?.path == path && error.exit == .configuration && !error.remedy.isEmpty)
   }
 
   @Test func accountNamesForLogin() {

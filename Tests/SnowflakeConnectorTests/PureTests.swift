@@ -17,11 +17,11 @@ import Testing
       tables: [TableLayout.documents, .csv(columns), .json(columns)].map {
         StagedTable(table: name, layout: $0, compression: .zstd, folder: "x/y", files: files)
       })
-    func prepared(_ bytes: [UInt8], _ version: Int = 1) -> PreparedEpoch {
+    func prepared(_ bytes: [UInt8], _ version: Int = 2) -> PreparedEpoch {
       PreparedEpoch(.at(1, 2), counts: RecordCounts(), version: version, manifest: bytes)
     }
     #expect(try Manifest(decoding: prepared(manifest.encoded)) == manifest)
-    #expect(throws: NebulaError.self) { try Manifest(decoding: prepared(manifest.encoded, 2)) }
+    #expect(throws: NebulaError.self) { try Manifest(decoding: prepared(manifest.encoded, 9)) }
     #expect(throws: NebulaError.self) { try Manifest(decoding: prepared(Array(manifest.encoded.dropLast()))) }
     let receipt = CommitReceipt(
       .at(1, 2), counts: RecordCounts(committed: 3, rejected: 1), rows: 3, bytes: 9, files: 1, evidence: ["01b"])
@@ -86,6 +86,7 @@ import Testing
     var options = SnowflakeOptions()
     options.maxFileSize = ByteCount(1 << 20)
     options.microBatchSize = 10
+    options.microBatchTimeoutMilliseconds = 5000
     let rule = RollRule(options)
     #expect(!rule.isFull(records: 9, bytes: 0) && rule.isFull(records: 10, bytes: 0))
     #expect(rule.isFull(records: 1, bytes: 1 << 20) && !rule.isFull(records: 1, bytes: 100 << 10))
@@ -102,8 +103,8 @@ import Testing
   }
 
   private func lines(_ encoder: any RowEncoder, _ batch: RecordBatch) throws -> [String] {
-    try encoder.start(batch)
-    try batch.withBytes { bytes in for index in 0..<batch.count { try encoder.append(index, of: batch, bytes) } }
+    try encoder.start(batch, order: 0)
+    try batch.withBytes { bytes in for index in 0..<batch.count { _ = try encoder.append(index, of: batch, bytes) } }
     return String(decoding: encoder.rows.array, as: UTF8.self).split(separator: "\n").map(String.init)
   }
 
@@ -151,6 +152,44 @@ import Testing
     }
     #expect(throws: NebulaError.self) {
       try lines(RecordEncoder(columns, as: .csv, limit: 1000), Plain.csv([[0x61, 0xFF, 0x3B]], schema))
+    }
+  }
+
+  /// Rows that are staged as they are must be those that the long way makes: what is read back is what was given.
+  @Test func rowsThatAreCopiedWhole() throws {
+    let columns = [("a", "VARCHAR"), ("b", "NUMBER(5,2)"), ("c", "TIMESTAMP_NTZ")].map { name, type in
+      LoadColumn(name: Identifier(folding: name), type: type, field: name)
+    }
+    let schema = RecordSchema(columns: [.init("a"), .init("b"), .init("c")])
+    func staged(_ row: String, _ delimiter: String = ",") throws -> [String] {
+      var other = schema
+      other.delimiter = delimiter.utf8.first ?? 0
+      return try lines(RecordEncoder(columns, as: .csv, limit: 1000), Plain.csv([Array(row.utf8)], other))
+    }
+    for (row, long) in [
+      ("x,1.50,2026-11-21 10:00:00.5", "x;1.50;2026-11-21 10:00:00.5"), (",,", ";;"), ("é,-0,", "é;-0;"),
+      ("x,1e2,2026-11-21T10:00:00+01:00", "x;1e2;2026-11-21T10:00:00+01:00"),
+      ("x,000001.10,11/21/2026", "x;000001.10;11/21/2026"),
+    ] {
+      #expect(try staged(row) == [row])
+      #expect(try staged(long, ";") == [row])
+    }
+    // What would read otherwise is written anew.
+    #expect(try staged(" x,1,") == [#"" x",1,"#])
+    #expect(try staged("x\t,1,") == ["\"x\t\",1,"])
+    #expect(try staged("x\"y,1,") == [#""x""y",1,"#])
+    #expect(try staged("\"\",1,") == [#""",1,"#])
+    for bad in [
+      "x,1", "x,1,,", "x,1.234,", "x,y,", "x,,2026-13-01", "x,,2026-02-30", "x,1,2026-11-21 24:00:00",
+    ] {
+      #expect(throws: NebulaError.self, "\(bad)") { try staged(bad) }
+    }
+    let bytes: [UInt8] = [0xFF, 0x2C, 0x31, 0x2C]
+    #expect(throws: NebulaError.self) {
+      try lines(RecordEncoder(columns, as: .csv, limit: 1000), Plain.csv([bytes], schema))
+    }
+    #expect(throws: NebulaError.self) {
+      try lines(RecordEncoder(columns, as: .csv, limit: 5), Plain.csv([Array("xxxx,1,".utf8)], schema))
     }
   }
 }

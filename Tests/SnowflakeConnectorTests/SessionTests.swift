@@ -17,7 +17,8 @@ import Testing
     var wire = WireClient(
       http: HTTPClient(), endpoint: endpoint, clock: .quick, random: { .random(in: $0) }, policy: WireClient.policy)
     wire.timeout = timeout
-    return (wire, try Login(options, endpoint: endpoint, pipeline: "orders"))
+    let tokens = TokenContext(client: wire.http, clock: .quick)
+    return (wire, try Login(options, endpoint: endpoint, pipeline: "orders", tokens: tokens, log: .silent))
   }
 
   private func session(_ standIn: StandIn, timeout: Duration = WireClient.timeout) throws -> Session {

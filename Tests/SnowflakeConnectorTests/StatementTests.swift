@@ -88,7 +88,7 @@ import Testing
     let columns = ["file", "status", "rows_parsed", "rows_loaded"]
     func check(_ rows: [[String?]]) -> NebulaError? {
       do throws(NebulaError) {
-        try CopyResult.check(QueryResult(columns: columns, rows: rows), against: files, table: name("T"))
+        _ = try CopyResult.check(QueryResult(columns: columns, rows: rows), against: files, table: name("T"))
         return nil
       } catch { return error }
     }

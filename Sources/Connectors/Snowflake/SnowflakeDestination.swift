@@ -8,7 +8,7 @@ public actor SnowflakeDestination: Destination {
   private let context: ConnectorContext
   let pool: SessionPool
   private let http: HTTPClient
-  let stage: Stage
+  let stage: any Stage
   private let spool: Spool
   private let registry: TableRegistry
   private let ledger: Ledger
@@ -17,7 +17,10 @@ public actor SnowflakeDestination: Destination {
   private let folder: String
   private var committer: Committer?
   private var writers: [EpochID: EpochWriter] = [:]
-  private var hasSwept = false
+  /// Epochs that wait for their commit: a table is not changed under them.
+  private let unsettled = Watched<Set<EpochID>>([])
+  private var sweep: StageSweep?
+  private var nextSweep = Duration.zero
 
   /// Makes a destination; nothing is sent before `open` or `check`.
   public init(_ options: SnowflakeOptions, _ context: ConnectorContext) throws {
@@ -29,12 +32,15 @@ public actor SnowflakeDestination: Destination {
     _ options: SnowflakeOptions, _ context: ConnectorContext, uploads: @Sendable (inout ObjectStoreContext) -> Void
   ) throws {
     let endpoint = try Endpoint(options)
-    let login = try Login(options, endpoint: endpoint, pipeline: context.pipeline)
     let http = HTTPClient(HTTPClientOptions(userAgent: ClientInformation.userAgent, maxConnectionsPerHost: 64))
+    let login = try Login(
+      options, endpoint: endpoint, pipeline: context.pipeline,
+      tokens: TokenContext(client: http, clock: context.clock, random: context.random), log: context.log)
+    let meter = Meter(context)
     let wire = WireClient(
       http: http, endpoint: endpoint, clock: context.clock, random: context.random,
-      policy: WireClient.policy.lasting(atMost: context.retryFor))
-    let pool = SessionPool(limit: options.connectionPoolSize, clock: context.clock, log: context.log) {
+      policy: WireClient.policy.lasting(atMost: context.retryFor), meter: meter)
+    let pool = SessionPool(limit: options.connectionPoolSize, clock: context.clock, log: context.log, meter: meter) {
       [log = context.log] in Session(wire: wire, login: login, log: log)
     }
     let database = try Identifier(options.database, property: "database")
@@ -49,32 +55,30 @@ public actor SnowflakeDestination: Destination {
     var stores = ObjectStoreContext(
       client: http, clock: context.clock, random: context.random,
       retry: RetryPolicy().lasting(atMost: context.retryFor))
+    stores.onRetry = { meter.uploadFailed($0) }
     uploads(&stores)
-    stage = Stage(stageName, pool: pool, context: context, stores: stores)
+    let prefix = options.stagePrefix.split(separator: "/").joined(separator: "/")
+    folder = (prefix.isEmpty ? "" : prefix + "/") + pathName(context.pipeline)
+    stage = try options.stage(stageName, root: folder, pool: pool, context: context, stores: stores)
     spool = Spool(folder: context.paths.spool, limit: context.paths.maxSpoolBytes)
-    registry = try TableRegistry(options, pool: pool, database: database, schema: schema)
+    registry = try TableRegistry(
+      options, pool: pool, database: database, schema: schema, pipeline: context.pipeline)
     ledger = Ledger(database: database, schema: control)
     fence = Fence(
       pipeline: context.pipeline, writer: Crypto.hex(try Crypto.randomBytes(16)), database: database, schema: control)
     slots = Slots(options.parallelUploads)
-    let prefix = options.stagePrefix.split(separator: "/").joined(separator: "/")
-    folder = (prefix.isEmpty ? "" : prefix + "/") + pathName(context.pipeline)
   }
 
   /// Two phases with a fence; the epoch is cut when a micro-batch is old.
   public nonisolated var traits: DestinationTraits {
-    DestinationTraits(phases: .two, isKeyed: false, hasFence: true, epoch: EpochLimits(age: options.microBatchTimeout))
+    DestinationTraits(
+      phases: .two, isKeyed: options.writeMode == .merge, hasFence: true, followsCopies: options.writeMode == .merge,
+      epoch: MicroBatches(options).epoch)
   }
 
   /// COPY and the ledger's row are one transaction; what that gives depends on how the source resumes.
   public nonisolated func guarantee(from source: SourceTraits) throws -> Guarantee {
-    let atomic = "the COPY statements of an epoch and its ledger row are one transaction, under this pipeline's fence"
-    switch source.resume {
-    case .exact: return .exactlyOnce(because: "\(atomic), and the source resumes right after its last record")
-    case .inclusive:
-      return .atLeastOnce(because: "\(atomic), but the source may read its last records again, and rows are appended")
-    case .none: return .none(because: "the source can't resume, so a restart loads everything again")
-    }
+    try SnowflakeGuarantee(options).of(source)
   }
 
   // MARK: life
@@ -87,6 +91,7 @@ public actor SnowflakeDestination: Destination {
       }
       let role = session.rows.first?.first.flatMap { $0 } ?? "none"
       return [.passed("Snowflake answers as role \(role).")] + (try await checkObjects())
+        + (await stage.check(folder: folder))
     } catch let error as NebulaError {
       return [.failed(error)]
     }
@@ -94,7 +99,7 @@ public actor SnowflakeDestination: Destination {
 
   private func checkObjects() async throws -> [Finding] {
     var findings: [Finding] = []
-    for (what, statement) in [("ledger", ledger.probe), ("fence", fence.read)] {
+    for (what, statement) in [("ledger", ledger.probe), ("fence", fence.probe)] {
       let outcome = try await pool.with { session in try await session.run(statement) }
       switch outcome {
       case .done: findings.append(.passed("The \(what) table is there."))
@@ -114,6 +119,7 @@ public actor SnowflakeDestination: Destination {
       copyOptions: try CopyOptions(options.copyOptions), context: context, generation: lease.generation)
     try await stage.ensure(folder: folder)
     try await committer.open()
+    unsettled.update { $0 = [] }
     self.committer = committer
   }
 
@@ -123,6 +129,9 @@ public actor SnowflakeDestination: Destination {
     }
     return committer
   }
+
+  /// What was loaded, how long COPY took, how well it compressed, and why files were closed.
+  public func report() async -> RunReport { RunReport(context.metrics, warehouse: options.warehouseSize) }
 
   /// Ends the sessions.
   public func close() async {
@@ -142,9 +151,9 @@ public actor SnowflakeDestination: Destination {
         remedy: "Report this defect.")
     }
     _ = writer(epoch)
-    if !hasSwept {
-      hasSwept = true
-      await sweepStage(before: epoch.generation)
+    if sweep == nil {
+      sweep = StageSweep(generation: epoch.generation, retention: options.stageRetention)
+      await sweepStage()
     }
   }
 
@@ -154,7 +163,10 @@ public actor SnowflakeDestination: Destination {
       epoch,
       WriterParts(
         options: options, context: context, stage: stage, registry: registry, spool: spool, slots: slots,
-        rule: RollRule(options), shelves: CompressorShelves(level: options.compressionLevel), folder: folder))
+        rule: RollRule(options), shelves: CompressorShelves(level: options.compressionLevel), folder: folder,
+        settled: { [unsettled] epoch in
+          try await unsettled.wait { waiting in waiting.allSatisfy { $0 >= epoch } ? () : nil }
+        }))
     writers[epoch] = writer
     return writer
   }
@@ -166,28 +178,46 @@ public actor SnowflakeDestination: Destination {
   public func prepare(_ epoch: EpochID) async throws -> PreparedEpoch {
     let prepared = try await writer(epoch).prepare()
     writers[epoch] = nil
+    if !prepared.isEmpty { unsettled.update { _ = $0.insert(epoch) } }
     return prepared
   }
 
   /// One transaction for all tables.
   public func commit(_ epoch: PreparedEpoch) async throws -> CommitOutcome {
-    .committed(try await opened().commit(epoch))
+    let (meter, committer) = (Meter(context), try opened())
+    let outcome = try await meter.loading { try await committer.commit(epoch) }
+    if case .committed(let receipt) = outcome {
+      meter.loaded(receipt)
+      unsettled.update { _ = $0.remove(epoch.id) }
+    }
+    return outcome
   }
 
   /// The ledger, read under the fence's lock.
-  public func recover(_ epoch: PreparedEpoch) async throws -> EpochFate { try await opened().recover(epoch) }
+  public func recover(_ epoch: PreparedEpoch) async throws -> EpochFate {
+    let fate = try await opened().recover(epoch)
+    if fate != .ready { unsettled.update { _ = $0.remove(epoch.id) } }
+    return fate
+  }
 
   /// Stops the epoch's work and removes its files from the stage.
   public func abort(_ epoch: EpochID, _ prepared: PreparedEpoch?) async throws {
+    unsettled.update { _ = $0.remove(epoch) }
     var folders: Set<String> = []
     if let writer = writers.removeValue(forKey: epoch) { folders.formUnion(await writer.abandon()) }
     if let prepared, !prepared.isEmpty { folders.formUnion(try Manifest(decoding: prepared).tables.map(\.folder)) }
     for folder in folders.sorted() { try await stage.remove(folder, prefix: "\(epoch)-") }
   }
 
-  /// Removes the files that are loaded; the receipt is stored, so failing loses nothing.
+  /// Removes the files that are loaded, or those that were kept long enough; the receipt is stored, so failing loses
+  /// nothing.
   public func settled(_ receipt: CommitReceipt, _ prepared: PreparedEpoch) async throws {
     guard !prepared.isEmpty else { return }
+    sweep?.settled = receipt.id
+    guard options.stageRetention == .zero else {
+      if sweep != nil, context.clock.monotonic() >= nextSweep { await sweepStage() }
+      return
+    }
     do {
       try await opened().destroy(try Manifest(decoding: prepared), prepared.id)
     } catch {
@@ -195,19 +225,15 @@ public actor SnowflakeDestination: Destination {
     }
   }
 
-  /// Before the first epoch of a run all intents are settled: files of older generations belong to nobody.
-  private func sweepStage(before generation: UInt64) async {
+  /// Removes what no intent speaks of and is old enough. Before the first epoch of a run all intents are settled: files
+  /// of older generations belong to nobody.
+  private func sweepStage() async {
+    guard let sweep else { return }
+    nextSweep = context.clock.monotonic() + sweep.pause
     do {
-      var stale: Set<String> = []
-      for path in try await stage.paths(below: folder) {
-        let parts = path.split(separator: "/")
-        guard parts.count == 2, let first = parts[1].split(separator: "-").first, let found = UInt64(first),
-          found < generation
-        else { continue }
-        stale.insert("\(parts[0])/\(first)-")
-      }
-      for prefix in stale.sorted() { try await stage.remove(folder, prefix: prefix) }
-      if !stale.isEmpty { context.log.info("Files of earlier runs that were never loaded are removed from the stage.") }
+      let stale = sweep.stale(try await stage.entries(below: folder), now: context.clock.wall())
+      for prefix in stale { try await stage.remove(folder, prefix: prefix) }
+      if !stale.isEmpty { context.log.info("Files that nobody needs any more are removed from the stage.") }
     } catch {
       context.log.warning("The stage \(stage.name.sql) could not be swept: \(error)")
     }

@@ -3,9 +3,16 @@ internal import NebulaCore
 extension NebulaError.Code {
   static let loginFailed: Self = "snowflake.login_failed"
   static let badKey: Self = "snowflake.bad_key"
+  static let passcodeSpent: Self = "snowflake.passcode_spent"
+  static let noConnection: Self = "snowflake.no_connection"
+  static let badConnectionsFile: Self = "snowflake.bad_connections_file"
   static let notPermitted: Self = "snowflake.not_permitted"
   static let objectMissing: Self = "snowflake.object_missing"
   static let noWarehouse: Self = "snowflake.no_warehouse"
+  static let quotaExceeded: Self = "snowflake.quota_exceeded"
+  static let statementTimeout: Self = "snowflake.statement_timeout"
+  static let stageDenied: Self = "snowflake.stage_denied"
+  static let stageFull: Self = "snowflake.stage_full"
   static let unavailable: Self = "snowflake.unavailable"
   static let sessionLost: Self = "snowflake.session_lost"
   static let statementFailed: Self = "snowflake.statement_failed"
@@ -13,6 +20,8 @@ extension NebulaError.Code {
   static let arrowResult: Self = "snowflake.arrow_result"
   static let lockTimeout: Self = "snowflake.lock_timeout"
   static let copyRejected: Self = "snowflake.copy_rejected"
+  static let rowLeftOut: Self = "snowflake.row_left_out"
+  static let tooManyLeftOut: Self = "snowflake.too_many_left_out"
   static let copyIncomplete: Self = "snowflake.copy_incomplete"
   static let commitUnconfirmed: Self = "snowflake.commit_unconfirmed"
   static let chainBroken: Self = "snowflake.chain_broken"
@@ -25,6 +34,8 @@ extension NebulaError.Code {
   static let rowTooLarge: Self = "snowflake.row_too_large"
   static let unreadableRecord: Self = "snowflake.unreadable_record"
   static let spoolFailed: Self = "snowflake.spool_failed"
+  static let renameNotMerged: Self = "snowflake.rename_not_merged"
+  static let dropNotMerged: Self = "snowflake.drop_not_merged"
   static let badManifest: Self = "snowflake.bad_manifest"
   static let formatMismatch: Self = "snowflake.format_mismatch"
   /// The runtime's, raised here as well: the state belongs to a newer writer.
@@ -39,11 +50,30 @@ let snowflakeErrors: [ErrorSpecification] = [
   .init(
     .badKey, "The private key can't be read.", remedy: "Write it as PKCS#8 PEM, with its passphrase if it is encrypted."
   ),
+  .init(
+    .passcodeSpent, "A passcode is good for one login, and another is needed.",
+    remedy: "Allow MFA token caching, set connection_pool_size to 1, or log in with a key pair."),
+  .init(
+    .noConnection, "There is no connection of that name.", remedy: "See the message for those that there are."),
+  .init(
+    .badConnectionsFile, "The file of the connections can't be used.", remedy: "Mend what the message names."),
   .init(.notPermitted, "The role lacks a right.", remedy: "Run the GRANT in the message."),
   .init(
     .objectMissing, "An object does not exist, or the role may not see it.",
     remedy: "Create it, or grant the right in the message."),
-  .init(.noWarehouse, "The session has no warehouse that runs.", remedy: "Set warehouse, and grant USAGE on it."),
+  .init(
+    .noWarehouse, "The session has no warehouse that runs.",
+    remedy: "Set warehouse, grant USAGE on it, and let it resume by itself (AUTO_RESUME) or resume it."),
+  .init(
+    .quotaExceeded, "A resource monitor has suspended the warehouse.",
+    remedy: "Raise the monitor's quota, wait for its next period, or set another warehouse; nothing is lost."),
+  .init(
+    .statementTimeout, "A statement took longer than the warehouse or the user allows.",
+    remedy: "Raise STATEMENT_TIMEOUT_IN_SECONDS, take a larger warehouse, or lower files_per_copy."),
+  .init(
+    .stageDenied, "The store of the stage does not let a file in.",
+    remedy: "Look at network policies, endpoints, and the rights of the stage's credentials."),
+  .init(.stageFull, "There is no room left where the stage lies.", remedy: "Make room; nothing is lost."),
   .init(
     .unavailable, "Snowflake answers with errors of its own.",
     remedy: "It is tried again; look at status.snowflake.com if it stays."),
@@ -59,6 +89,12 @@ let snowflakeErrors: [ErrorSpecification] = [
   .init(
     .copyRejected, "The load found a row that it can't take; nothing was loaded.",
     remedy: "Widen the column, or correct the row and remove its files, as the message says; then run again."),
+  .init(
+    .rowLeftOut, "The load left a row out, as copy_options.ON_ERROR says; it is in the dead letters.",
+    remedy: "Correct the record at its origin, or widen the column; then load it again."),
+  .init(
+    .tooManyLeftOut, "The load would leave out more rows than can be kept; nothing was loaded.",
+    remedy: "Correct the table or the source, then run again."),
   .init(
     .copyIncomplete, "The load did not take each file whole; nothing was loaded.",
     remedy: "See the message; the files are still in the stage."),
@@ -76,6 +112,12 @@ let snowflakeErrors: [ErrorSpecification] = [
   .init(
     .columnsCollide, "Two columns become one name when folded to capitals.", remedy: "Rename one of them at the source."
   ),
+  .init(
+    .dropNotMerged, "A collection was dropped while everything is copied into merged tables.",
+    remedy: "Copy everything again (`nebula-swift state reset`)."),
+  .init(
+    .renameNotMerged, "A collection was renamed, which a merged table can't follow.",
+    remedy: "Copy everything again (`nebula-swift state reset`), or use write_mode append."),
   .init(
     .unknownColumn, "A record has a field for which the table has no column.",
     remedy: "Run the ALTER TABLE in the message, then run again."),
@@ -122,26 +164,49 @@ struct ServerError: Sendable, Hashable {
       return make(.notPermitted, "The role lacks a right.\(permit)", .stop, .environment)
     case "002003", "002043", "001044":
       return make(.objectMissing, "Create it, or grant the role the right to see it.\(permit)", .stop, .environment)
-    case "000606", "000607", "000608", "090073":
+    case "090073":
+      return make(.quotaExceeded, Self.quotaRemedy, .stop, .environment)
+    case "000606", "000607", "000608":
+      if said.lowercased().contains("resource monitor") {
+        return make(.quotaExceeded, Self.quotaRemedy, .stop, .environment)
+      }
       return make(
-        .noWarehouse, "Set warehouse to one that the role may use.\(permit)", .stop, .environment)
+        .noWarehouse,
+        "Set warehouse to one that the role may use (GRANT USAGE, OPERATE ON WAREHOUSE <warehouse> TO ROLE <role>;) and "
+          + "that resumes by itself: ALTER WAREHOUSE <warehouse> SET AUTO_RESUME = TRUE; or resume it now: ALTER WAREHOUSE "
+          + "<warehouse> RESUME; Nothing is lost.", .stop, .environment)
     case "000625", "000621", "000637":
-      return make(.lockTimeout, "End the transaction that holds the lock, or wait.", .retry(after: nil))
+      return make(.lockTimeout, Self.lockRemedy, .retry(after: nil))
     case "000664", "000665":
       // Somebody ended our transaction: a newer writer at its start, or the server. The ledger tells the two apart.
       return make(.sessionLost, "What became of the epoch is found out first.", .reconnect)
-    case "000604", "000605", "000630":
-      return make(.statementFailed, "The statement was cancelled or timed out.", .retry(after: nil))
+    case "000630":
+      return make(
+        .statementTimeout,
+        "It is tried again. If it stays so: raise STATEMENT_TIMEOUT_IN_SECONDS of the user or the warehouse, take a "
+          + "larger warehouse, or lower files_per_copy.", .retry(after: nil))
+    case "000604", "000605":
+      return make(.statementFailed, "Somebody cancelled the statement; it is tried again.", .retry(after: nil))
+    case "000709":
+      // The server forgot a statement that it had taken.
+      return make(.statementFailed, "What became of it is found out first.", .reconnect)
     default:
       // An error inside Snowflake, or a conflict that ended the transaction: the same may succeed later.
       if sqlState?.hasPrefix("XX") == true || sqlState?.hasPrefix("40") == true {
         return make(.statementFailed, "It is tried again; see the query's history.", .retry(after: nil))
       }
       if said.contains("lock") && (said.contains("timeout") || said.contains("waiting")) {
-        return make(.lockTimeout, "End the transaction that holds the lock, or wait.", .retry(after: nil))
+        return make(.lockTimeout, Self.lockRemedy, .retry(after: nil))
       }
       if number.hasPrefix("390") { return make(.sessionLost, "A new session is made.", .reconnect, .environment) }
       return make(.statementFailed, "Look the query up in Snowflake's history.")
     }
   }
+
+  private static let lockRemedy =
+    "SHOW LOCKS IN ACCOUNT names the transaction that holds the lock, SELECT SYSTEM$ABORT_TRANSACTION(id) ends it; a "
+    + "higher lock_timeout waits longer."
+  private static let quotaRemedy =
+    "Raise the quota (ALTER RESOURCE MONITOR <monitor> SET CREDIT_QUOTA = …), wait for the monitor's next period, or set "
+    + "another warehouse. Nothing is lost."
 }

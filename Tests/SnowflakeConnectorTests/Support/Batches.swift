@@ -31,6 +31,17 @@ struct Document {
     copy.element(1, name, little(number.bitPattern))
     return copy
   }
+  func boolean(_ name: String, _ isTrue: Bool) -> Document {
+    var copy = self
+    copy.element(8, name, [isTrue ? 1 : 0])
+    return copy
+  }
+  /// Milliseconds since 1970.
+  func date(_ name: String, _ milliseconds: Int64) -> Document {
+    var copy = self
+    copy.element(9, name, little(milliseconds))
+    return copy
+  }
   func document(_ name: String, _ inner: Document) -> Document {
     var copy = self
     copy.element(3, name, inner.bytes)
@@ -45,6 +56,11 @@ struct ChangeBatch {
   private var records: [ByteRange] = []
   private var changes = ChangeColumns()
   private var namespaces: [Namespace] = []
+  var copy = CopyPhase.none
+  var otherOperations: [String] {
+    get { changes.otherOperations }
+    set { changes.otherOperations = newValue }
+  }
 
   private mutating func add(_ part: [UInt8]?) -> ByteRange {
     guard let part else { return .absent }
@@ -75,7 +91,7 @@ struct ChangeBatch {
   var batch: RecordBatch {
     RecordBatch(
       bytes: SharedBytes(copying: bytes), records: records, format: .bson, namespaces: namespaces, changes: changes,
-      position: Position([1]))
+      position: Position([1]), copy: copy)
   }
 
   /// `count` inserts with distinct documents, numbered from `first`.

@@ -12,6 +12,7 @@ struct Rig: Sendable {
   let letters = Letters()
   let log = Lines()
   let metrics = Metrics()
+  let health = HealthBoard()
   let folder: String
   let budget: MemoryBudget
 
@@ -19,21 +20,55 @@ struct Rig: Sendable {
     _ standIn: StandIn, pipeline: String = "orders", budget: Int = 128 << 20, spoolBytes: Int = 4 << 30,
     crash: CrashPoints = .none, clock: Timekeeper = .quick,
     uploads: @Sendable (inout ObjectStoreContext) -> Void = { _ in },
-    _ changes: KeyValuePairs<String, String> = [:]
+    _ changes: KeyValuePairs<String, String> = [:], properties more: [String: String] = [:], onError: String? = nil
+  ) throws {
+    try self.init(
+      url: standIn.url, pipeline: pipeline, budget: budget, spoolBytes: spoolBytes, crash: crash, clock: clock,
+      uploads: uploads, changes.map { ($0.key, $0.value) } + more.map { ($0.key, $0.value) }, onError: onError)
+  }
+
+  /// The same with any server that speaks Snowflake's protocol.
+  init(
+    url: String, pipeline: String = "orders", budget: Int = 128 << 20, spoolBytes: Int = 4 << 30,
+    crash: CrashPoints = .none, clock: Timekeeper = .quick,
+    uploads: @Sendable (inout ObjectStoreContext) -> Void = { _ in }, _ changes: [(String, String)] = [],
+    onError: String? = nil
   ) throws {
     folder = NSTemporaryDirectory() + "nebula-rig-\(UUID().uuidString)"
     for name in ["state", "spool"] {
       try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
     }
     var properties: Properties = [
-      "account": "acme-eu1", "host": standIn.url, "user": "LOADER", "password": "secret-of-the-test", "database": "RAW",
+      "account": "acme-eu1", "host": url, "user": "LOADER", "password": "secret-of-the-test", "database": "RAW",
       "schema": "SHOP", "table": "ORDERS", "warehouse": "LOAD_WH", "lock_timeout": "5s",
     ]
-    for (name, text) in changes { properties[name] = text.isEmpty ? nil : .scalar(text, at: .init(path: name)) }
+    for (name, text) in changes {
+      if text.first == "[" {
+        let list = text.dropFirst().dropLast().split(separator: ",").map { String($0.drop { $0 == " " }) }
+        properties[name] = .list(list.map { .scalar($0, at: .init(path: name)) }, at: .init(path: name))
+        continue
+      }
+      if text.first == "{", text.contains(":") {
+        let pairs = text.dropFirst().dropLast().split(separator: ";").map { $0.split(separator: ":", maxSplits: 1) }
+        var map = Properties()
+        for pair in pairs {
+          map[String(pair[0].drop { $0 == " " })] = .scalar(
+            pair[1].filter { $0 != "'" && $0 != " " }, at: .init(path: name))
+        }
+        properties[name] = .map(map.entries, at: .init(path: name))
+        continue
+      }
+      properties[name] = text.isEmpty ? nil : .scalar(text, at: .init(path: name))
+    }
+    if let onError {
+      properties["copy_options"] = .map(
+        Properties(["ON_ERROR": onError]).entries, at: .init(path: "copy_options"))
+    }
     self.budget = MemoryBudget(bytes: budget)
     let log = log
     let context = ConnectorContext(
-      pipeline: pipeline, clock: clock, log: Logger { log.add("\($0) \($1)") }, metrics: metrics, budget: self.budget,
+      pipeline: pipeline, clock: clock, log: Logger { log.add("\($0) \($1)") }, metrics: metrics, health: health,
+      budget: self.budget,
       deadLetters: letters, paths: Paths(state: folder + "/state", spool: folder + "/spool", maxSpoolBytes: spoolBytes),
       crash: crash)
     destination = try SnowflakeDestination(try SnowflakeOptions(decoding: properties), context, uploads: uploads)
@@ -53,6 +88,21 @@ struct Rig: Sendable {
   func commit(_ prepared: PreparedEpoch) async throws -> CommitReceipt {
     guard case .committed(let receipt) = try await destination.commit(prepared) else { fatalError("replaced") }
     return receipt
+  }
+
+  /// Commits as the runtime does: an error goes to `recover`, and what it says is obeyed.
+  func commitWithRecovery(_ prepared: PreparedEpoch, failed: () async -> Void = {}) async throws -> CommitReceipt {
+    for _ in 0..<8 {
+      do { return try await commit(prepared) } catch let error as NebulaError where error.isRetryable {
+        await failed()
+        switch try await destination.recover(prepared) {
+        case .committed(let receipt): return receipt
+        case .ready: continue
+        case let other: throw NebulaError("test.fate", "\(other)", remedy: "")
+        }
+      }
+    }
+    throw NebulaError("test.fate", "never committed", remedy: "")
   }
 
   func close() async {

@@ -105,6 +105,17 @@ final class StandIn: @unchecked Sendable {  // everything is set in init
       .filter { $0["sql"]?.string == sql }.compactMap { $0["status"]?.string } ?? []
   }
 
+  /// The statements that were carried out, and are of interest.
+  func statements(_ isWanted: (String) -> Bool) async throws -> [String] {
+    try await control("queries?last=5000", method: "GET")["queries"]?.array?.compactMap { $0["sql"]?.string }
+      .filter(isWanted) ?? []
+  }
+
+  /// All tables, as `DB.SCHEMA.NAME`.
+  func tables() async throws -> [String] {
+    try await control("dump", method: "GET")["tables"]?.object?.map(\.name) ?? []
+  }
+
   /// Committed rows of a table, read by DuckDB.
   func rows(_ table: String, order: String? = nil) async throws -> [JSONValue] {
     let path = folder + "/export-\(UUID().uuidString).jsonl"

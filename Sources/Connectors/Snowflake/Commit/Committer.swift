@@ -5,7 +5,7 @@ internal import NebulaHTTP
 /// fence's lock (invariants 3 and 7).
 struct Committer: Sendable {
   let pool: SessionPool
-  let stage: Stage
+  let stage: any Stage
   let fence: Fence
   let ledger: Ledger
   let options: SnowflakeOptions
@@ -16,50 +16,169 @@ struct Committer: Sendable {
 
   // MARK: commit
 
-  /// Makes the epoch visible, or finds that it is. Every error leaves it for `recover` to find out.
-  func commit(_ prepared: PreparedEpoch) async throws -> CommitReceipt {
+  /// Makes the epoch visible, or finds that it is; or finds rows that can't be loaded, and gives the epoch without them.
+  /// Every error leaves it for `recover` to find out.
+  func commit(_ prepared: PreparedEpoch) async throws -> CommitOutcome {
     let manifest = try Manifest(decoding: prepared)
     context.crash.pass("before-commit")
-    return try await transaction(fence.transaction(generation, prepared.id)) { session in
+    switch try await tryCommit(prepared, manifest) {
+    case .committed(let receipt): return .committed(receipt)
+    case .refused(let rejection): throw await rejection.error(showingRowOf: stage)
+    case .leftOut(let found):
+      let replacement = Replacement(leftOut: found)
+      try replacement.checkBounds()
+      let finder = RejectFinder(
+        pool: pool, stage: stage, options: options, copyOptions: copyOptions, context: context, epoch: prepared.id)
+      let records = try await finder.records(of: found)
+      guard UInt64(records.count) == replacement.rows else {
+        throw unconfirmed(prepared.id, "of \(replacement.rows) rows left out, \(records.count) were found")
+      }
+      return .replaced(replacement.epoch(replacing: prepared, manifest), records)
+    }
+  }
+
+  private enum Attempt: Sendable {
+    case committed(CommitReceipt)
+    /// Rolled back: COPY found a row that it can't take.
+    case refused(CopyRejection)
+    /// Rolled back: these rows were left out, and nobody knows of it yet.
+    case leftOut([TableLeftOut])
+  }
+
+  private func tryCommit(_ prepared: PreparedEpoch, _ manifest: Manifest) async throws -> Attempt {
+    try await transaction(fence.transaction(generation, prepared.id), of: prepared.id) { session in
       try await take(fence.advance(to: prepared.id, generation), session)
       if let known = try await receipt(of: prepared.id, session) {
         await session.rollBack()
-        return known
+        return .committed(known)
       }
-      let queries = try await copy(manifest, session)
+      let load = try await copy(manifest, session)
+      if let rejection = load.rejection {
+        await session.rollBack()
+        return .refused(rejection)
+      }
+      guard load.leftOut.isEmpty else {
+        await session.rollBack()
+        return .leftOut(load.leftOut)
+      }
       let receipt = CommitReceipt(
         prepared.id, counts: prepared.counts, rows: manifest.rows, bytes: manifest.bytes, files: manifest.files,
-        evidence: queries)
+        evidence: load.queries)
       try await record(receipt, session)
       context.crash.pass("before-commit-statement")
       try await session.commit()
       context.crash.pass("after-commit-statement")
-      return try await confirmed(receipt, session)
+      return .committed(try await confirmed(receipt, session))
     }
   }
 
-  private func copy(_ manifest: Manifest, _ session: Session) async throws -> [String] {
+  private struct Load {
     var queries: [String] = []
-    for table in manifest.tables {
-      let statements = CopyStatement.all(
-        for: table, stage: manifest.stage, options: copyOptions, limit: options.filesPerCopy)
-      for statement in statements {
-        let result = try await load(statement, table.table, session)
-        try CopyResult.check(result, against: statement.files, table: table.table)
-        queries.append(result.queryID)
-        context.metrics.add("snowflake.copies", 1)
-      }
-    }
-    return queries
+    var leftOut: [TableLeftOut] = []
+    var rejection: CopyRejection?
   }
 
-  private func load(_ statement: CopyStatement, _ table: TableName, _ session: Session) async throws -> QueryResult {
-    switch try await session.run(statement.text) {
-    case .done(let envelope): return try await session.result(of: envelope)
+  /// Loads all tables, to the end also when rows are left out, so that all of them are found at once.
+  private func copy(_ manifest: Manifest, _ session: Session) async throws -> Load {
+    var load = Load()
+    for table in manifest.tables {
+      let options = copyOptions.fitting(table)
+      var leftOut: [LeftOut] = []
+      for statement in CopyStatement.all(
+        for: table, stage: manifest.stage, options: options, limit: self.options.filesPerCopy)
+      {
+        let start = context.clock.monotonic()
+        switch try await self.load(statement, table, session) {
+        case .done(let result):
+          let found = try CopyResult.check(
+            result, against: statement.files, table: table.copyTarget, onError: options.onError)
+          if manifest.rejected > 0, let error = CopyResult.changed(found, statement, table: table.copyTarget) {
+            throw error
+          }
+          leftOut += found
+          load.queries.append(result.queryID)
+          Meter(context).copied(since: start)
+        case .refused(let rejection):
+          load.rejection = rejection
+          return load
+        }
+      }
+      if !leftOut.isEmpty { load.leftOut.append(TableLeftOut(table: table, files: leftOut)) }
+    }
+    guard load.leftOut.isEmpty else { return load }
+    for staged in Self.byTable(manifest.tables) { try await merge(staged, session) }
+    return load
+  }
+
+  /// The entries of each table, in the order of the manifest.
+  static func byTable(_ tables: [StagedTable]) -> [[StagedTable]] {
+    var order: [TableName] = []
+    var groups: [TableName: [StagedTable]] = [:]
+    for table in tables {
+      if groups[table.table] == nil { order.append(table.table) }
+      groups[table.table, default: []].append(table)
+    }
+    return order.compactMap { groups[$0] }
+  }
+
+  /// Brings what was copied to the landing table to its rows.
+  private func merge(_ staged: [StagedTable], _ session: Session) async throws {
+    guard let statement = MergeStatement(staged), let table = staged.first?.table else { return }
+    let landed = staged.filter { $0.merge?.isDirect == false }.reduce(0) { $0 + $1.rows }
+    if landed > 0 {
+      try await session.succeed(
+        statement.text, trying: "Merging into \(table.sql)", grant: Grants.merge(table))
+      context.crash.pass("mid-merge")
+      let cleared = try await session.query(
+        statement.clear, trying: "Emptying the landing table of \(table.sql)", grant: Grants.merge(table)
+      ).rowsChanged
+      // Foreign rows would have been merged as well.
+      guard cleared == landed else { throw Self.foreignRows(table, landed, cleared) }
+      context.metrics.add("snowflake.merges", 1)
+    }
+    for sweep in statement.sweeps {
+      try await session.succeed(
+        sweep, trying: "Clearing rows that are gone from \(table.sql)", grant: Grants.merge(table))
+    }
+  }
+
+  private static func foreignRows(_ table: TableName, _ landed: UInt64, _ found: UInt64?) -> NebulaError {
+    NebulaError(
+      .copyIncomplete,
+      "The landing table of \(table.sql) held \(found.map(String.init) ?? "an unknown number of") rows after \(landed) "
+        + "were copied there. Nothing was loaded.",
+      remedy: "Somebody else writes to it: find out who, and DELETE what does not belong there.",
+      at: .init(path: table.sql))
+  }
+
+  private enum Loaded {
+    case done(QueryResult)
+    case refused(CopyRejection)
+  }
+
+  private func load(_ statement: CopyStatement, _ staged: StagedTable, _ session: Session) async throws -> Loaded {
+    let table = staged.copyTarget
+    let outcome =
+      options.asyncCopy
+      ? try await session.runAsync(statement.text) { pass($0) } : try await session.run(statement.text)
+    switch outcome {
+    case .done(let envelope): return .done(try await session.result(of: envelope))
     case .refused(let server):
       if let missing = CopyResult.missingFile(server, table: table) { throw missing }
-      if let rejection = CopyResult.rejection(server, of: statement, table: table) { throw rejection }
-      throw server.error(trying: "COPY into \(table.sql)", grant: Grants.load(table))
+      if let rejection = CopyResult.rejection(server, of: statement, table: table) {
+        return .refused(CopyRejection(rejection, CopyResult.rowNumber(in: server), staged, statement))
+      }
+      let isStage = server.message.lowercased().contains("on stage")
+      throw server.error(
+        trying: "COPY into \(table.sql)", grant: isStage ? Grants.stage(stage.name) : Grants.load(table))
+    }
+  }
+
+  private func pass(_ moment: Session.AsyncMoment) {
+    switch moment {
+    case .submitted: context.crash.pass("after-submit")
+    case .polling: context.crash.pass("while-polling")
+    case .read: context.crash.pass("after-result")
     }
   }
 
@@ -114,7 +233,7 @@ struct Committer: Sendable {
   private func isStaged(_ manifest: Manifest) async throws -> Bool {
     for (folder, tables) in Dictionary(grouping: manifest.tables, by: \.folder) {
       let found = try await stage.list(folder)
-      for file in tables.flatMap(\.files) {
+      for file in tables.flatMap(\.loadedFiles) {
         // The size listed may count the padding of the encryption or not.
         guard let size = found[file.name], size <= file.bytes, size + 16 >= file.bytes else { return false }
       }
@@ -133,44 +252,49 @@ struct Committer: Sendable {
 
   /// Creates the control tables when they are missing, ends older transactions, and takes the fence.
   func open() async throws {
-    try await ensureControlTables()
-    try await endOlderTransactions()
-    try await transaction(fence.transaction(generation, "OPEN")) { session in
-      let changed = try await session.query(
-        fence.raise(to: generation), trying: "Taking the fence \(fence.table.sql)", grant: Grants.control(fence.table)
-      ).rowsChanged
-      guard changed != 0 else {
-        throw fence.behind(
-          generation: generation, found: try await session.query(fence.read, trying: "Reading the fence"))
+    try await pool.with { session in
+      for (table, create) in [(ledger.table, ledger.create), (fence.table, fence.create)] {
+        try await ensure(table, create: create, session)
       }
-      try fence.checkOneRow(changed)
-      try await session.commit()
+    }
+    try await endOlderTransactions()
+    guard try await raise() else {
+      try await seed()
+      guard try await raise() else {
+        throw NebulaError(
+          .badAnswer, "The row of the fence \(fence.table.sql) vanished right after it was written.",
+          remedy: "Find out who deletes rows of control tables.", at: .init(path: fence.table.sql))
+      }
+      return
     }
   }
 
-  private func ensureControlTables() async throws {
-    let (fence, ledger) = (fence, ledger)
-    try await pool.with { session in
-      try await ensure(ledger.table, probe: ledger.probe, create: ledger.create, session)
-      try await ensure(fence.table, probe: fence.read, create: fence.create, session)
+  /// Takes the fence over; false when it has no row yet.
+  private func raise() async throws -> Bool {
+    try await transaction(fence.transaction(generation, "OPEN")) { session in
+      let changed = try await locking(fence.raise(to: generation), trying: "Taking", session)
+      guard changed != 0 else {
+        let found = try await session.query(fence.read, trying: "Reading the fence")
+        guard found.rows.isEmpty else { throw fence.behind(generation: generation, found: found) }
+        await session.rollBack()
+        return false
+      }
+      try fence.checkOneRow(changed)
+      try await session.commit()
+      return true
     }
-    let rows = try await pool.with { session in
-      try await session.query(fence.read, trying: "Reading the fence", grant: Grants.control(fence.table)).rows.count
-    }
-    guard rows == 0 else { return }
+  }
+
+  private func seed() async throws {
     try await transaction(fence.transaction(generation, "SEED")) { session in
       try await session.succeed(fence.seed, trying: "Writing the fence's row", grant: Grants.control(fence.table))
       try await session.commit()
     }
   }
 
-  private func ensure(_ table: TableName, probe: String, create: String, _ session: Session) async throws {
-    switch try await session.run(probe) {
-    case .done: return
-    case .refused(let server):
-      let found = server.error(trying: "Reading \(table.sql)", grant: Grants.control(table))
-      guard found.code == .objectMissing else { throw found }
-    }
+  /// Looks by SHOW, which needs no warehouse; creating needs a right that looking does not.
+  private func ensure(_ table: TableName, create: String, _ session: Session) async throws {
+    guard try await !table.isShown(session) else { return }
     try await session.succeed(create, trying: "Creating \(table.sql)", grant: Grants.create("TABLE", in: table))
   }
 
@@ -179,10 +303,11 @@ struct Committer: Sendable {
   /// Runs `body` in a transaction of a session of its own. After any error it is rolled back, and the session ended: a
   /// statement without an answer may be carried out later, and a COMMIT would commit whatever its session has open then.
   private func transaction<R: Sendable>(
-    _ name: String, _ body: @Sendable (Session) async throws -> R
+    _ name: String, of epoch: EpochID? = nil, _ body: @Sendable (Session) async throws -> R
   ) async throws -> R {
-    try await pool.with { session in
-      do { try await session.begin(name) } catch {
+    let tag = epoch.map { QueryTag(pipeline: fence.pipeline, epoch: $0, transaction: name) }
+    return try await pool.with { session in
+      do { try await session.begin(name, tag: tag) } catch {
         await session.close()
         throw error
       }
@@ -196,11 +321,19 @@ struct Committer: Sendable {
 
   /// Takes the fence's lock by an UPDATE that must change the one row.
   private func take(_ statement: String, _ session: Session) async throws {
-    let changed: UInt64?
+    let changed = try await locking(statement, trying: "Locking", session)
+    guard changed != 0 else { throw fence.fenced(generation: generation) }
+    try fence.checkOneRow(changed)
+  }
+
+  /// Runs an UPDATE of the fence; gives the rows that it changed.
+  private func locking(_ statement: String, trying: String, _ session: Session) async throws -> UInt64? {
     do {
-      changed = try await session.query(
-        statement, trying: "Locking the fence \(fence.table.sql)", grant: Grants.control(fence.table)
-      ).rowsChanged
+      return try await Meter(context).locking {
+        try await session.query(
+          statement, trying: "\(trying) the fence \(fence.table.sql)", grant: Grants.control(fence.table)
+        ).rowsChanged
+      }
     } catch let error as NebulaError where error.code == .lockTimeout {
       throw NebulaError(
         .lockTimeout,
@@ -208,8 +341,6 @@ struct Committer: Sendable {
         remedy: "SHOW TRANSACTIONS IN ACCOUNT says who holds it; SELECT SYSTEM$ABORT_TRANSACTION(id) ends it.",
         at: .init(path: fence.table.sql), native: error.native, disposition: .retry(after: nil))
     }
-    guard changed != 0 else { throw fence.fenced(generation: generation) }
-    try fence.checkOneRow(changed)
   }
 
   private func receipt(of epoch: EpochID, _ session: Session) async throws -> CommitReceipt? {
@@ -223,17 +354,38 @@ struct Committer: Sendable {
   private func endOlderTransactions() async throws {
     try await pool.with { session in
       let open = try await session.query("SHOW TRANSACTIONS", trying: "Looking for older transactions")
+      var hasEnded = false
       for row in open.rows.indices {
         guard let name = open[row, "name"], let id = open[row, "id"].flatMap({ UInt64($0) }),
           fence.mayEnd(transaction: name, as: generation)
         else { continue }
         context.log.info("Ending the transaction \(name) (\(id)), which an earlier writer left open.")
+        hasEnded = true
         switch try await session.run("SELECT SYSTEM$ABORT_TRANSACTION(\(id))") {
         case .done: break
         // It may have ended by itself; if it has not, the lock will say so.
         case .refused(let server): context.log.warning("The transaction \(name) could not be ended: \(server.message)")
         }
       }
+      if hasEnded { await cancelOlderStatements(session) }
+    }
+  }
+
+  /// A COPY in the background may outlive the session that submitted it. Its transaction is ended, so it can't do any
+  /// harm: this only spares the warehouse, and the wait for a lock. What can't be found or cancelled is left alone.
+  private func cancelOlderStatements(_ session: Session) async {
+    do {
+      guard case .done(let answer) = try await session.run(QueryTag.running(in: fence.table.database)) else { return }
+      let running = try await session.result(of: answer)
+      for row in running.rows.indices {
+        guard let id = running[row, "query_id"], let tag = running[row, "query_tag"],
+          let transaction = QueryTag.transaction(in: tag), fence.mayEnd(transaction: transaction, as: generation)
+        else { continue }
+        let isCancelled = try await session.cancel(queryID: id)
+        context.log.info("The statement \(id) of an earlier writer \(isCancelled ? "is cancelled" : "has ended").")
+      }
+    } catch {
+      context.log.debug("Statements of earlier writers could not be looked for: \(error)")
     }
   }
 }

@@ -1,22 +1,36 @@
 internal import NebulaCore
 
+/// What COPY does with a row that it can't load.
+enum OnError: String, Sendable, Hashable, CaseIterable {
+  /// Nothing is loaded.
+  case abort = "ABORT_STATEMENT"
+  /// The row is left out.
+  case skipRow = "CONTINUE"
+  /// The row's whole file is left out.
+  case skipFile = "SKIP_FILE"
+}
+
 /// The user's additions to COPY. What would break the count of rows, or load a file twice, is refused with its reason.
 struct CopyOptions: Sendable, Hashable {
   /// As they stand in the statement, in a fixed order.
   let clauses: [String]
+  let onError: OnError
 
   init(_ given: [String: String]) throws(NebulaError) {
     var clauses: [String] = []
+    var onError = OnError.abort
     for (name, value) in given.sorted(by: { $0.key < $1.key }) {
       let option = name.uppercased()
       let value = value.uppercased()
       switch option {
       case "ON_ERROR":
-        guard value == "ABORT_STATEMENT" else {
+        guard let known = OnError(rawValue: value) else {
           throw Self.refusal(
-            .notSupported, "\(option)=\(value)", "skipped rows would be lost without a trace",
-            "Leave it out: ABORT_STATEMENT is what is used.")
+            value.hasPrefix("SKIP_FILE") ? .notSupported : .badProperty, "\(option)=\(value)",
+            "which rows it leaves out depends on how many are bad",
+            "Write \(OnError.allCases.map(\.rawValue).joined(separator: ", or ")).")
         }
+        onError = known
       case "ENFORCE_LENGTH", "TRUNCATECOLUMNS":
         guard value == "TRUE" || value == "FALSE" else {
           throw Self.refusal(
@@ -30,6 +44,18 @@ struct CopyOptions: Sendable, Hashable {
       }
     }
     self.clauses = clauses
+    self.onError = onError
+  }
+
+  /// For a table of which rows are known to be bad, they are left out, whatever the configuration says by now.
+  func fitting(_ table: StagedTable) -> CopyOptions {
+    let isKnown = table.loadedFiles.contains { $0.rejected > 0 }
+    return isKnown ? CopyOptions(clauses: clauses, onError: .skipRow) : self
+  }
+
+  private init(clauses: [String], onError: OnError) {
+    self.clauses = clauses
+    self.onError = onError
   }
 
   private static let reasons = [

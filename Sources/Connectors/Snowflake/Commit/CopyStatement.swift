@@ -9,53 +9,42 @@ struct CopyStatement: Sendable, Hashable {
 
   /// The statements that load a table: each names at most `limit` files.
   static func all(for table: StagedTable, stage: TableName, options: CopyOptions, limit: Int) -> [CopyStatement] {
-    stride(from: 0, to: table.files.count, by: limit).map { start in
+    let files = table.loadedFiles
+    return stride(from: 0, to: files.count, by: limit).map { start in
       CopyStatement(
-        table, files: Array(table.files[start..<min(start + limit, table.files.count)]), stage: stage,
-        options: options)
+        table, files: Array(files[start..<min(start + limit, files.count)]), stage: stage, options: options)
     }
   }
 
-  init(_ table: StagedTable, files: [StagedFile], stage: TableName, options: CopyOptions) {
+  /// `number` names a column beside those of the layout, which takes each row's number in its file.
+  init(
+    _ table: StagedTable, files: [StagedFile], stage: TableName, options: CopyOptions, number: Identifier? = nil
+  ) {
     self.files = files
     let epoch = (files.first?.name ?? "").split(separator: "-", maxSplits: 2).prefix(2).joined(separator: "-")
     epochLocation = stageLocation(stage, table.folder) + epoch + "-"
-    let columns = table.layout.columns.map(\.name.quoted).joined(separator: ", ")
+    let columns = (table.layout.columns.map(\.name) + [number].compactMap(\.self)).map(\.quoted)
+      .joined(separator: ", ")
     let names = files.map { literal($0.name) }.joined(separator: ", ")
-    var parts = ["COPY INTO \(table.table.sql) (\(columns)) FROM \(Self.source(table, stage))"]
+    let isByName = number == nil && CopyExpressions.matchesByName(table.layout)
+    // With MATCH_BY_COLUMN_NAME a list of columns is refused.
+    let list = isByName ? "" : " (\(columns))"
+    var parts = [
+      "COPY INTO \(table.copyTarget.sql)\(list) FROM \(Self.source(table, stage, isNumbered: number != nil))"
+    ]
     parts.append("FILES = (\(names))")
     parts.append("FILE_FORMAT = (\(Self.format(table)))")
-    parts.append("ON_ERROR = ABORT_STATEMENT")
+    if isByName { parts.append("MATCH_BY_COLUMN_NAME = CASE_SENSITIVE") }
+    parts.append("ON_ERROR = \(options.onError.rawValue)")
     text = (parts + options.clauses).joined(separator: " ")
   }
 
   /// The stage's folder, with a transformation where columns are computed.
-  private static func source(_ table: StagedTable, _ stage: TableName) -> String {
+  private static func source(_ table: StagedTable, _ stage: TableName, isNumbered: Bool) -> String {
     let location = stageLocation(stage, table.folder)
-    switch table.layout {
-    case .documents:
-      return "(SELECT \(Landing.definition.map(\.expression).joined(separator: ", ")) FROM \(location))"
-    case .json(let columns):
-      let list = columns.map { column in
-        let path = "$1:\(column.name.quoted)"
-        return column.isSemiStructured ? path : "\(path)::\(castType(column.type))"
-      }
-      return "(SELECT \(list.joined(separator: ", ")) FROM \(location))"
-    case .csv(let columns):
-      guard columns.contains(where: \.isSemiStructured) else { return location }
-      let list = columns.enumerated().map { index, column in
-        column.isSemiStructured ? "PARSE_JSON($\(index + 1))" : "$\(index + 1)"
-      }
-      return "(SELECT \(list.joined(separator: ", ")) FROM \(location))"
-    }
-  }
-
-  /// The type to cast a member to: without length or number of digits, which the column itself enforces. A cast to
-  /// `VARCHAR(10)` could cut a text in silence, and the statement must fit after the column was widened.
-  private static func castType(_ type: String) -> String {
-    if type.hasPrefix("VARCHAR") { return "VARCHAR" }
-    guard type.hasPrefix("NUMBER("), let comma = type.firstIndex(of: ",") else { return type }
-    return "NUMBER(38\(type[comma...])"
+    guard var list = CopyExpressions.list(table.layout, isNumbered: isNumbered) else { return location }
+    if isNumbered { list.append("METADATA$FILE_ROW_NUMBER") }
+    return "(SELECT \(list.joined(separator: ", ")) FROM \(location))"
   }
 
   /// CSV as `CSVRows` writes it: NULL is an empty field, an empty text stands in quotes, and a backslash is itself.
@@ -65,11 +54,13 @@ struct CopyStatement: Sendable, Hashable {
     switch table.layout.format {
     case .csv:
       return
-        "TYPE = CSV \(compression) FIELD_DELIMITER = ',' RECORD_DELIMITER = '\\n' FIELD_OPTIONALLY_ENCLOSED_BY = '\"' "
+        "TYPE = CSV \(compression) FIELD_DELIMITER = \(literal(table.delimiter)) RECORD_DELIMITER = '\\n' "
+        + "FIELD_OPTIONALLY_ENCLOSED_BY = '\"' "
         + "ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () EMPTY_FIELD_AS_NULL = TRUE "
         + "TRIM_SPACE = FALSE ERROR_ON_COLUMN_COUNT_MISMATCH = TRUE ENCODING = 'UTF8'"
-    case .json, .parquet:
-      return "TYPE = JSON \(compression) ALLOW_DUPLICATE = TRUE"
+    case .json: return "TYPE = JSON \(compression) ALLOW_DUPLICATE = TRUE"
+    // What is compressed is inside; texts are texts, and logical types are kept.
+    case .parquet: return "TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE"
     }
   }
 }

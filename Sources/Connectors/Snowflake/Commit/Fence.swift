@@ -38,6 +38,9 @@ struct Fence: Sendable, Hashable {
 
   var read: String { "SELECT \"GENERATION\", \"LAST_EPOCH\", \"WRITER\" FROM \(table.sql) WHERE \(mine)" }
 
+  /// Looks whether the table is there and may be read, without reading it.
+  var probe: String { "SELECT \"GENERATION\" FROM \(table.sql) LIMIT 0" }
+
   private var mine: String { "\"PIPELINE\" = \(literal(pipeline))" }
 
   private func held(_ generation: UInt64) -> String {

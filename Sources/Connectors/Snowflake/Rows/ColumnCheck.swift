@@ -1,19 +1,29 @@
 /// Which texts a column's type can take, as Snowflake reads them when no format is given. A value that no such column
-/// can take is a rejected record: COPY would refuse it, and with it the whole epoch, at each new try.
+/// can take is a rejected record, or goes to `_OVERFLOW`: COPY would refuse it, and with it the whole epoch, at each new
+/// try. A fraction that the column has no digits for counts as such: Snowflake would round it without a word.
 ///
-/// What depends on the size of a column (digits, length) is left to COPY: widening the column lets the same file in.
+/// What else depends on the size of a column (digits, length) is looked at only when `isStrict`; without a contract it
+/// is left to COPY, so that widening the column lets the same file in.
 enum ColumnCheck: Sendable, Hashable {
-  case anything, number, float, boolean, date, timestamp
+  case anything, float, boolean, date, timestamp
+  /// Digits before the point, and behind it.
+  case number(whole: Int, fraction: Int)
+  /// Characters.
+  case text(Int)
 
   /// `type` as DESCRIBE TABLE says it.
-  init(type: String) {
+  init(type: String, isStrict: Bool = false) {
     let name = type.prefix { $0 != "(" }
+    let sizes = type.dropFirst(name.count + 1).dropLast().split(separator: ",").compactMap { Int($0) }
     switch name {
-    case "NUMBER": self = .number
+    case "NUMBER":
+      let fraction = sizes.count == 2 ? sizes[1] : 0
+      self = .number(whole: (isStrict ? sizes.first ?? 38 : 38) - (isStrict ? fraction : 0), fraction: fraction)
     case "FLOAT": self = .float
     case "BOOLEAN": self = .boolean
     case "DATE": self = .date
     case "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ": self = .timestamp
+    case "VARCHAR": self = sizes.first.flatMap { isStrict ? .text($0) : nil } ?? .anything
     default: self = .anything
     }
   }
@@ -21,10 +31,14 @@ enum ColumnCheck: Sendable, Hashable {
   func takes(_ text: UnsafeRawBufferPointer) -> Bool {
     switch self {
     case .anything: true
-    case .number: Self.integerDigits(text).map { $0 <= 38 } ?? false
-    case .float: Self.integerDigits(text) != nil || Self.isOne(of: ["nan", "inf", "-inf", "+inf"], text)
+    case .number(let whole, let fraction):
+      UsualText.isNumber(text, whole: whole, fraction: fraction)
+        || DecimalShape(text).map { $0.whole <= whole && $0.fraction <= fraction } ?? false
+    case .float: DecimalShape(text) != nil || Self.isOne(of: ["nan", "inf", "-inf", "+inf"], text)
     case .boolean: Self.isOne(of: Self.booleans, text)
-    case .date, .timestamp: MomentText.isKnown(text)
+    case .date, .timestamp: UsualText.isMoment(text) || MomentText.isKnown(text)
+    // As many characters as bytes that begin one.
+    case .text(let limit): text.count <= limit || text.count { $0 & 0xC0 != 0x80 } <= limit
     }
   }
 
@@ -37,17 +51,37 @@ enum ColumnCheck: Sendable, Hashable {
       word.utf8CodeUnitCount == text.count && text.indices.allSatisfy { text[$0] | 0x20 == word.utf8Start[$0] | 0x20 }
     }
   }
+}
 
-  /// The digits before the point of a decimal number with sign, fraction and exponent as they may be, and blanks around
-  /// it; nil for what is none.
-  private static func integerDigits(_ text: UnsafeRawBufferPointer) -> Int? {
+/// How many digits a decimal number needs before and behind its point, its exponent worked in. Sign, fraction and
+/// exponent are as they may be, blanks may stand around it.
+struct DecimalShape: Sendable, Hashable {
+  var whole = 0
+  var fraction = 0
+
+  /// Nil for what is no number.
+  init?(_ text: UnsafeRawBufferPointer) {
     var cursor = TextCursor(text)
     cursor.skip { $0 == 32 || $0 == 9 }
     _ = cursor.take("-") || cursor.take("+")
-    let zeros = cursor.skip { $0 == UInt8(ascii: "0") }
-    let whole = cursor.skip(TextCursor.isDigit)
-    let fraction = cursor.take(".") ? cursor.skip(TextCursor.isDigit) : 0
-    guard zeros + whole + fraction > 0 else { return nil }
+    // Places count from the point: 0 is the digit before it, -1 the one behind.
+    var digits = 0
+    var first: Int?
+    var last = 0
+    var point: Int?
+    while let byte = cursor.next(where: { TextCursor.isDigit($0) || $0 == UInt8(ascii: ".") }) {
+      if byte == UInt8(ascii: ".") {
+        guard point == nil else { return nil }
+        point = digits
+        continue
+      }
+      if byte != UInt8(ascii: "0") {
+        first = first ?? digits
+        last = digits
+      }
+      digits += 1
+    }
+    guard digits > 0 else { return nil }
     var exponent = 0
     if cursor.take("e") || cursor.take("E") {
       let isNegative = cursor.take("-")
@@ -57,6 +91,9 @@ enum ColumnCheck: Sendable, Hashable {
     }
     cursor.skip { $0 == 32 || $0 == 9 }
     guard cursor.isAtEnd else { return nil }
-    return whole == 0 && fraction == 0 ? 0 : max(0, whole + exponent)
+    guard let first else { return }
+    let top = (point ?? digits) - 1 + exponent
+    whole = max(0, top - first + 1)
+    fraction = max(0, last - top)
   }
 }

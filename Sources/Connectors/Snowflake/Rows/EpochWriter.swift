@@ -1,11 +1,11 @@
 internal import NebulaCore
 internal import NebulaFormats
 
-/// What all epochs share.
-struct WriterParts: Sendable {
+/// What all epochs share. A class, since each open file keeps it: with thousands of tables a copy in each is megabytes.
+final class WriterParts: Sendable {
   let options: SnowflakeOptions
   let context: ConnectorContext
-  let stage: Stage
+  let stage: any Stage
   let registry: TableRegistry
   let spool: Spool
   /// Workers: each encodes, compresses and uploads.
@@ -14,6 +14,33 @@ struct WriterParts: Sendable {
   let shelves: CompressorShelves
   /// The pipeline's folder in the stage, without slashes around it.
   let folder: String
+  /// Returns when no epoch before this one waits for its commit.
+  let settled: @Sendable (EpochID) async throws -> Void
+
+  init(
+    options: SnowflakeOptions, context: ConnectorContext, stage: any Stage, registry: TableRegistry, spool: Spool,
+    slots: Slots, rule: RollRule, shelves: CompressorShelves, folder: String,
+    settled: @escaping @Sendable (EpochID) async throws -> Void
+  ) {
+    self.options = options
+    self.context = context
+    self.stage = stage
+    self.registry = registry
+    self.spool = spool
+    self.slots = slots
+    self.rule = rule
+    self.shelves = shelves
+    self.folder = folder
+    self.settled = settled
+  }
+
+  /// What a file's rows go into.
+  func sink(_ layout: TableLayout) throws(NebulaError) -> any StagedSink {
+    let compression = options.compression(for: layout)
+    guard layout.format == .parquet else { return try CompressedSink(shelves[compression]) }
+    return try ParquetSink(layout, compression, level: options.compressionLevel)
+  }
+  var meter: Meter { Meter(context) }
 }
 
 /// Writes one epoch: batches become rows of staged files, several files of a table at once when there is much to do.
@@ -25,8 +52,17 @@ actor EpochWriter {
   private struct Lane {
     /// The last one was used last.
     var idle: [FileWriter] = []
+    /// How many files workers hold, and those that wait for one.
+    var held = 0
+    var waiters: [CheckedContinuation<Void, Never>] = []
     var folder: String
     var staged: [StagedFile] = []
+    var sweeps: [Sweep] = []
+    var bounds: KeyBounds?
+    /// A file was closed whose keys have no bounds.
+    var isUnbounded = false
+    /// Of copied rows alone: the place in the order that they all have; `.mixed` once there was something else.
+    var copied = CopiedRows.none
   }
   private var lanes: [LaneKey: Lane] = [:]
   private var laneOrder: [LaneKey] = []
@@ -35,11 +71,12 @@ actor EpochWriter {
   private var nextTask = 0
   private var failure: (any Error)?
   private var rejected: UInt64 = 0
+  private var superseded: UInt64 = 0
+  private var batches: UInt32 = 0
+  private var copy = EpochCopy()
   private var waiters: [CheckedContinuation<Void, Never>] = []
 
-  /// Open files over all tables, and those of them that hold a compressor.
-  private static let maxIdle = 128
-  private static let maxHeavy = 16
+  private var idle = IdleFiles()
 
   init(_ id: EpochID, _ parts: WriterParts) {
     self.id = id
@@ -51,23 +88,28 @@ actor EpochWriter {
   /// Hands a batch to a worker; returns when a worker is free for it.
   func write(_ batch: RecordBatch) async throws {
     if let failure { throw failure }
+    copy.add(batch.copy)
     guard batch.count > 0 else { return }
     let keys = try await parts.registry.lanes(for: batch)
-    try await parts.slots.wait()
+    let order = batches
+    batches += 1
+    try await parts.meter.queued { try await parts.slots.wait() }
     if let failure {
       parts.slots.signal()
       throw failure
     }
-    spawn { writer in try await writer.process(batch, keys) }
+    spawn { writer in try await writer.process(batch, keys, order) }
   }
 
   private func spawn(_ body: @escaping @Sendable (EpochWriter) async throws -> Void) {
     nextTask += 1
     let number = nextTask
-    let slots = parts.slots
+    let (slots, meter) = (parts.slots, parts.meter)
+    meter.workerStarted()
     tasks[number] = Task.detached { [self] in
       var caught: (any Error)?
       do { try await body(self) } catch { caught = error }
+      meter.workerEnded()
       slots.signal()
       await self.ended(number, caught)
     }
@@ -76,6 +118,7 @@ actor EpochWriter {
   private func ended(_ number: Int, _ error: (any Error)?) {
     tasks[number] = nil
     if failure == nil { failure = error }
+    if failure != nil { for key in laneOrder { wake(key) } }
     guard tasks.isEmpty else { return }
     for waiter in waiters { waiter.resume() }
     waiters = []
@@ -96,31 +139,44 @@ actor EpochWriter {
   }
 
   /// A worker's work for a batch: not on the actor, so that workers run side by side.
-  private nonisolated func process(_ batch: RecordBatch, _ keys: [LaneKey]) async throws {
+  private nonisolated func process(_ batch: RecordBatch, _ keys: [LaneKey], _ order: UInt32) async throws {
     var refused: [RejectedRecord] = []
     for (key, selection) in Self.split(batch, keys) {
+      var key = key
       var next = 0
       while next < selection.count {
-        let file = try await take(key)
+        let file = try await take(key, isFew: selection.count * 4 <= batch.count)
         let isSettled: Bool
         do {
-          next = try file.encode(batch, selection, from: next, rejected: &refused)
+          next = try file.encode(batch, selection, from: next, order: order, rejected: &refused)
           isSettled = try await file.settle()
         } catch {
           await file.release()
           throw error
         }
         let isOld = parts.rule.isOld(opened: file.opened, now: parts.context.clock.monotonic())
-        if file.isFull || isOld || !isSettled {
-          try await close(file)
+        if let reason = file.whyFull ?? (isOld ? .age : isSettled ? nil : .room) {
+          await letGo(file)
+          try await close(file, because: reason)
         } else if let surplus = await putBack(file) {
-          try await close(surplus)
+          try await close(surplus, because: .crowd)
         }
+        if let missing = file.waiting { key = try await widened(key, batch, missing) }
       }
     }
     guard !refused.isEmpty else { return }
     try await parts.context.deadLetters.append(refused, to: id)
     await count(rejected: UInt64(refused.count))
+  }
+
+  /// The lane with columns for the batch's new fields; the table gets them before the epoch is committed.
+  private nonisolated func widened(
+    _ key: LaneKey, _ batch: RecordBatch, _ missing: NebulaError
+  ) async throws -> LaneKey {
+    guard parts.options.schemaRule == .evolve else { throw missing }
+    let wider = try await parts.registry.widen(key, by: batch)
+    guard wider != key else { throw missing }
+    return wider
   }
 
   private func count(rejected count: UInt64) { rejected += count }
@@ -146,21 +202,46 @@ actor EpochWriter {
 
   // MARK: files
 
-  private func take(_ key: LaneKey) async throws -> FileWriter {
+  /// A file for the table's records. When they are few they wait for one that another worker holds: else as many files would
+  /// be made for each of thousands of tables as there are workers.
+  private func take(_ key: LaneKey, isFew: Bool) async throws -> FileWriter {
     if lanes[key] == nil {
       lanes[key] = Lane(folder: parts.folder + "/" + pathName(key.table.name.name))
       laneOrder.append(key)
     }
-    if let file = lanes[key]?.idle.popLast() { return file }
-    return try await open(key)
+    while isFew, let lane = lanes[key], lane.idle.isEmpty, lane.held > 0 {
+      if let failure { throw failure }
+      await withCheckedContinuation { lanes[key]?.waiters.append($0) }
+    }
+    lanes[key]?.held += 1
+    if let file = lanes[key]?.idle.popLast() {
+      idle.remove(file)
+      return file
+    }
+    do { return try await open(key) } catch {
+      letGo(key)
+      throw error
+    }
+  }
+
+  private func letGo(_ file: FileWriter) { letGo(file.lane) }
+  private func letGo(_ key: LaneKey) {
+    lanes[key]?.held -= 1
+    wake(key)
+  }
+  private func wake(_ key: LaneKey) {
+    let waiters = lanes[key]?.waiters ?? []
+    lanes[key]?.waiters = []
+    for waiter in waiters { waiter.resume() }
   }
 
   private func open(_ key: LaneKey) async throws -> FileWriter {
     let part = nextPart[key.table, default: 0] + 1
     nextPart[key.table] = part
     let compression = parts.options.compression(for: key.layout)
-    let name =
-      "\(id)-\(padded(part, to: 6)).\(key.layout.format.rawValue.lowercased())\(compression.codec.fileExtension)"
+    // A Parquet file is compressed inside, whatever its codec.
+    let suffix = key.layout.format == .parquet ? "" : compression.codec.fileExtension
+    let name = "\(id)-\(padded(part, to: 6)).\(key.layout.format.rawValue.lowercased())\(suffix)"
     let folder = lanes[key]?.folder ?? ""
     let preparation = try await parts.stage.preparation(folder: folder, file: name, compression)
     let staged = try StagedBytes(
@@ -168,32 +249,36 @@ actor EpochWriter {
       spool: parts.spool)
     return FileWriter(
       lane: key, name: name, encryption: preparation.encryption,
-      encoder: RowEncoding.make(key.layout, options: parts.options),
-      staged: staged, rule: parts.rule, compressors: parts.shelves[compression],
-      opened: parts.context.clock.monotonic())
+      encoder: RowEncoding.make(key.layout, options: parts.options, epoch: id),
+      staged: staged, rule: parts.rule, opened: parts.context.clock.monotonic(),
+      sink: { [parts] () throws(NebulaError) in try parts.sink(key.layout) })
   }
 
-  /// Takes a file back; gives out one to be closed when too many are open.
+  /// Takes a file back; gives out one to be closed when those that are open hold too much.
   private func putBack(_ file: FileWriter) -> FileWriter? {
     lanes[file.lane]?.idle.append(file)
-    var count = 0
-    var heavy = 0
-    var oldest: (key: LaneKey, opened: Duration)?
-    guard lanes.count > 1 || (lanes[file.lane]?.idle.count ?? 0) > Self.maxHeavy else { return nil }
-    for (key, lane) in lanes {
-      count += lane.idle.count
-      heavy += lane.idle.count(where: \.isHeavy)
-      if let first = lane.idle.first, key != file.lane, oldest.map({ first.opened < $0.opened }) ?? true {
-        oldest = (key, first.opened)
+    idle.add(file)
+    letGo(file)
+    guard let surplus = idle.surplus else { return nil }
+    var victim: (key: LaneKey, index: Int, file: FileWriter)?
+    for key in laneOrder {
+      for (index, candidate) in (lanes[key]?.idle ?? []).enumerated() where candidate !== file {
+        if victim.map({ surplus.prefers(candidate, to: $0.file) }) ?? surplus.takes(candidate) {
+          victim = (key, index, candidate)
+        }
       }
     }
-    guard count > Self.maxIdle || heavy > Self.maxHeavy, let oldest else { return nil }
-    return lanes[oldest.key]?.idle.removeFirst()
+    guard let victim else { return nil }
+    idle.remove(victim.file)
+    return lanes[victim.key]?.idle.remove(at: victim.index)
   }
 
   /// Ends a file and uploads it.
-  private nonisolated func close(_ file: FileWriter) async throws {
-    guard file.records > 0 else { return await file.release() }
+  private nonisolated func close(_ file: FileWriter, because reason: CloseReason) async throws {
+    guard file.records > 0 else {
+      await closed(file, nil)
+      return await file.release()
+    }
     do {
       let (body, bytes) = try await file.finish()
       let compression = parts.options.compression(for: file.lane.layout)
@@ -201,11 +286,10 @@ actor EpochWriter {
         body, file: file.name, folder: await folder(of: file.lane), encryption: file.encryption, compression)
       await file.release()
       parts.context.crash.pass("after-upload")
-      parts.context.metrics.add("snowflake.bytes_uploaded", Int64(bytes))
-      parts.context.metrics.add("snowflake.files_uploaded", 1)
-      await uploaded(
-        StagedFile(
-          name: file.name, rows: UInt64(file.records), bytes: UInt64(bytes), sha256: hexText(body.sha256)), file.lane)
+      parts.meter.uploaded(plain: file.plain, bytes: bytes, because: reason)
+      await closed(
+        file,
+        StagedFile(name: file.name, rows: UInt64(file.records), bytes: UInt64(bytes), sha256: hexText(body.sha256)))
     } catch {
       await file.release()
       throw error
@@ -213,7 +297,23 @@ actor EpochWriter {
   }
 
   private func folder(of key: LaneKey) -> String { lanes[key]?.folder ?? "" }
-  private func uploaded(_ file: StagedFile, _ key: LaneKey) { lanes[key]?.staged.append(file) }
+  /// Keeps what a file was: `staged` is nil for one without rows, which is not uploaded.
+  private func closed(_ file: FileWriter, _ staged: StagedFile?) {
+    superseded += UInt64(file.superseded)
+    guard var lane = lanes[file.lane] else { return }
+    lane.sweeps += file.sweeps
+    lane.copied.add(file.copied)
+    if let staged {
+      lane.staged.append(staged)
+      if let bounds = file.bounds {
+        lane.bounds?.widen(by: bounds, file.lane.layout.boundKind)
+        lane.bounds = lane.bounds ?? bounds
+      } else {
+        lane.isUnbounded = true
+      }
+    }
+    lanes[file.lane] = lane
+  }
 
   // MARK: the epoch's end
 
@@ -222,27 +322,81 @@ actor EpochWriter {
     await drain()
     for key in laneOrder {
       while let file = lanes[key]?.idle.popLast() {
-        do { try await parts.slots.wait() } catch {
+        do { try await parts.meter.queued { try await parts.slots.wait() } } catch {
           await file.release()
           throw error
         }
-        spawn { writer in try await writer.close(file) }
+        spawn { writer in try await writer.close(file, because: .end) }
       }
     }
     await drain()
     if let failure { throw failure }
-    for key in laneOrder where lanes[key]?.staged.isEmpty == false { try await parts.registry.ensure(key) }
+    let manifest = try await manifest()
+    return PreparedEpoch(
+      id, counts: RecordCounts(committed: manifest.rows + superseded, superseded: superseded, rejected: rejected),
+      version: Manifest.version, manifest: manifest.encoded, isEmpty: manifest.tables.isEmpty)
+  }
+
+  private func manifest() async throws -> Manifest {
+    let id = id
+    let settled = parts.settled
     var manifest = Manifest(stage: parts.stage.name, tables: [])
-    for key in laneOrder {
-      guard let lane = lanes[key], !lane.staged.isEmpty else { continue }
+    let used = laneOrder.filter { lanes[$0].map { !$0.staged.isEmpty || !$0.sweeps.isEmpty } ?? false }
+    // The widest first: it has the columns of those before it, so that a table is changed once.
+    for key in used.reversed() { try await parts.registry.ensure(key) { try await settled(id) } }
+    for key in used {
+      guard let lane = lanes[key] else { continue }
       manifest.tables.append(
         StagedTable(
           table: key.table, layout: key.layout, compression: parts.options.compression(for: key.layout),
-          folder: lane.folder, files: lane.staged.sorted { $0.name < $1.name }))
+          folder: lane.folder, files: lane.staged.sorted { $0.name < $1.name },
+          delimiter: String(UnicodeScalar(parts.options.stagedDialect.delimiter)), merge: merge(key, lane)))
     }
-    return PreparedEpoch(
-      id, counts: RecordCounts(committed: manifest.rows, rejected: rejected), version: Manifest.version,
-      manifest: manifest.encoded, isEmpty: manifest.tables.isEmpty)
+    try await chooseDirect(&manifest)
+    try await sweepAfterCopy(&manifest)
+    return manifest
+  }
+
+  private func merge(_ key: LaneKey, _ lane: Lane) -> StagedMerge? {
+    guard let rule = key.layout.merge else { return nil }
+    return StagedMerge(
+      keepsTombstones: rule.deletes == .hard && copy.needsTombstones, bounds: lane.isUnbounded ? nil : lane.bounds,
+      sweeps: lane.sweeps)
+  }
+
+  /// Copied rows have keys of their own; as long as a table holds nothing but such rows of the same copy, more of them
+  /// are put there by COPY alone.
+  private func chooseDirect(_ manifest: inout Manifest) async throws {
+    let merged = Dictionary(grouping: laneOrder.filter { $0.layout.merge != nil }, by: \.table)
+    for (table, indices) in Dictionary(grouping: manifest.tables.indices, by: { manifest.tables[$0].table }) {
+      guard let keys = merged[table] else { continue }
+      var copied = CopiedRows.none
+      for key in keys { copied.add(lanes[key]?.copied ?? .none) }
+      let sequence: ChangeSequence? = if case .at(let sequence) = copied { sequence } else { nil }
+      let isDirect = try await parts.registry.isOnlyCopied(
+        table, at: sequence.map(CollectionChange.text),
+        unless: indices.contains { !(manifest.tables[$0].merge?.sweeps.isEmpty ?? true) })
+      for index in indices { manifest.tables[index].merge?.isDirect = isDirect }
+    }
+  }
+
+  /// When the copy has ended, rows that are older than it and were not found by it are gone at the source.
+  private func sweepAfterCopy(_ manifest: inout Manifest) async throws {
+    guard let since = copy.ended, parts.options.writeMode == .merge else { return }
+    let sweep = Sweep(namespace: nil, before: CollectionChange.text(since), operation: "gone")
+    for key in try await parts.registry.mergedTables() {
+      let index =
+        manifest.tables.lastIndex { $0.table == key.table }
+        ?? {
+          manifest.tables.append(
+            StagedTable(
+              table: key.table, layout: key.layout, compression: parts.options.compression(for: key.layout),
+              folder: parts.folder + "/" + pathName(key.table.name.name), files: [], merge: StagedMerge()))
+          return manifest.tables.count - 1
+        }()
+      manifest.tables[index].merge?.sweeps.append(sweep)
+      manifest.tables[index].merge?.purges = key.layout.merge?.deletes == .hard
+    }
   }
 
   /// Stops all work; the folders in which files of this epoch may lie.
@@ -276,8 +430,8 @@ struct CompressorShelves: Sendable {
 }
 
 extension SnowflakeOptions {
-  /// ZSTD for JSON, GZIP for CSV, unless one is chosen.
+  /// ZSTD for JSON and Parquet, GZIP for CSV, unless one is chosen.
   func compression(for layout: TableLayout) -> Compression {
-    compressionType ?? (layout.format == .json ? .zstd : .gzip)
+    compressionType ?? (layout.format == .csv ? .gzip : .zstd)
   }
 }

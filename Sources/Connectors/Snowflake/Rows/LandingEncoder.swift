@@ -1,32 +1,34 @@
+internal import Glibc
 internal import NebulaCore
 internal import NebulaFormats
 
 /// Writes changes as lines of JSON for the landing table: BSON is converted once, straight into the file's buffer.
 final class LandingEncoder: RowEncoder {
-  let rows = OutputBuffer(capacity: 320 << 10)
+  let rows = OutputBuffer(capacity: 1024)
   private let documents: BSONToJSON
   private let copiedRow = CopiedRowID()
   private let limit: Int
   private let scratch = OutputBuffer(capacity: 512)
   private let starts = RowStarts()
-  /// The batch's namespaces as text.
-  private var namespaces: [[UInt8]] = []
+  private var namespaces = NamespaceText()
 
   init(json: DocumentJSON, limit: Int) {
     documents = BSONToJSON(BSONJSONMode(json))
     self.limit = limit
   }
 
-  func start(_ batch: RecordBatch) throws(NebulaError) {
+  var key: RowKey? { nil }
+
+  func start(_ batch: RecordBatch, order: UInt32) throws(NebulaError) {
     starts.removeAll()
-    namespaces = batch.namespaces.map { Array($0.description.utf8) }
+    namespaces.removeAll()
     guard batch.format != .csv else {
       throw NebulaError(
         .formatMismatch, "Changes came as CSV, which the landing table can't take.", remedy: "Report the defect.")
     }
   }
 
-  func append(_ index: Int, of batch: RecordBatch, _ bytes: UnsafeRawBufferPointer) throws(NebulaError) {
+  func append(_ index: Int, of batch: RecordBatch, _ bytes: UnsafeRawBufferPointer) throws(NebulaError) -> Bool {
     let start = rows.count
     do {
       if let changes = batch.changes {
@@ -46,6 +48,7 @@ final class LandingEncoder: RowEncoder {
       rows.truncate(to: start)
       throw RowEncoding.tooLarge(length, limit)
     }
+    return true
   }
 
   private func change(
@@ -56,7 +59,7 @@ final class LandingEncoder: RowEncoder {
     let key = changes.keys[index].slice(of: bytes)
     let token = changes.tokens[index].slice(of: bytes)
     if changes.operations[index] == .snapshot {
-      try copiedID(token, namespaces[Int(changes.namespaces[index])], key, batch.format)
+      try copiedID(token, namespaces.text(of: index, batch), key, batch.format)
     } else if !token.isEmpty {
       rows.append(",\"id\":")
       JSONText.appendString(token, to: rows)
@@ -106,7 +109,9 @@ extension OutputBuffer {
   func append(oneLine json: UnsafeRawBufferPointer) {
     let start = count
     append(json)
-    guard json.contains(where: { $0 == 10 || $0 == 13 }) else { return }
+    guard let base = json.baseAddress, memchr(base, 10, json.count) ?? memchr(base, 13, json.count) != nil else {
+      return
+    }
     let clean = json.map { $0 == 10 || $0 == 13 ? 32 : $0 }
     truncate(to: start)
     append(clean)

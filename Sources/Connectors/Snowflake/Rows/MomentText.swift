@@ -12,7 +12,7 @@ enum MomentText {
   }
 
   /// Seconds, milliseconds … since 1970.
-  private static func isEpoch(_ text: UnsafeRawBufferPointer) -> Bool {
+  static func isEpoch(_ text: UnsafeRawBufferPointer) -> Bool {
     var cursor = TextCursor(text)
     _ = cursor.take("-")
     guard cursor.skip(TextCursor.isDigit) > 0 else { return false }

@@ -5,21 +5,79 @@ internal import NebulaFormats
 protocol RowEncoder: AnyObject {
   /// Where the rows go.
   var rows: OutputBuffer { get }
-  /// Called before the records of a batch.
-  func start(_ batch: RecordBatch) throws(NebulaError)
-  /// Appends record `index` as a row; the error of a record that can't be one has the disposition `reject`, and `rows`
-  /// is then as it was.
-  func append(_ index: Int, of batch: RecordBatch, _ bytes: UnsafeRawBufferPointer) throws(NebulaError)
+  /// The key of the row that was appended last; nil where rows are not merged.
+  var key: RowKey? { get }
+  /// Called before the records of a batch; `order` is the batch's number in its epoch.
+  func start(_ batch: RecordBatch, order: UInt32) throws(NebulaError)
+  /// Appends record `index` as a row. False when the record needs none, since another of the epoch says what becomes of
+  /// its key. The error of a record that can't be a row has the disposition `reject`; `rows` is then as it was.
+  func append(_ index: Int, of batch: RecordBatch, _ bytes: UnsafeRawBufferPointer) throws(NebulaError) -> Bool
+  /// Appends those of the records, from the first on, that need no look of their own, no more than fill `room` bytes but for
+  /// the last; returns how many. None is no statement: `append` is for the next one then.
+  func appendRun(
+    _ records: Range<Int>, of batch: RecordBatch, _ bytes: UnsafeRawBufferPointer, room: Int
+  ) throws(NebulaError) -> Int
+  /// What was met that clears a whole namespace, since the last time this was asked.
+  func takeSweeps() -> [Sweep]
+  /// Whether all rows so far were copied, and when.
+  var copied: CopiedRows { get }
+}
+
+extension RowEncoder {
+  func appendRun(
+    _ records: Range<Int>, of batch: RecordBatch, _ bytes: UnsafeRawBufferPointer, room: Int
+  ) throws(NebulaError) -> Int { 0 }
+  func takeSweeps() -> [Sweep] { [] }
+  var copied: CopiedRows { .mixed }
+}
+
+/// Whether rows were all copied, in one copy.
+enum CopiedRows: Sendable, Hashable {
+  /// There were no rows.
+  case none
+  /// All of the copy with this place in the order of changes.
+  case at(ChangeSequence)
+  case mixed
+
+  mutating func add(_ other: CopiedRows) {
+    switch (self, other) {
+    case (_, .none): break
+    case (.none, _): self = other
+    default: if self != other { self = .mixed }
+    }
+  }
+}
+
+/// What tells a row from others of its table, and when it is. One owner at a time.
+final class RowKey {
+  /// The key columns' texts, each with its length (4 bytes) before it.
+  let bytes = OutputBuffer(capacity: 64)
+  /// The place in the order of changes.
+  var high: UInt64 = 0
+  var low: UInt64 = 0
+
+  func removeAll() { bytes.removeAll(keepingCapacity: true) }
+  func append(_ text: UnsafeRawBufferPointer) {
+    withUnsafeBytes(of: UInt32(truncatingIfNeeded: text.count)) { bytes.append($0) }
+    bytes.append(text)
+  }
+  /// The first key column's text in what `bytes` held.
+  static func first(of key: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    guard key.count >= 4 else { return key }
+    let count = Int(key.loadUnaligned(as: UInt32.self))
+    return UnsafeRawBufferPointer(rebasing: key[4..<min(key.count, 4 + count)])
+  }
 }
 
 /// The parts of encoding that all encoders share.
 enum RowEncoding {
-  /// The encoder for a table.
-  static func make(_ layout: TableLayout, options: SnowflakeOptions) -> any RowEncoder {
-    switch layout {
-    case .documents: LandingEncoder(json: options.json, limit: options.maxRowBytes.bytes)
-    case .csv(let columns): RecordEncoder(columns, as: .csv, limit: options.maxRowBytes.bytes)
-    case .json(let columns): RecordEncoder(columns, as: .json, limit: options.maxRowBytes.bytes)
+  /// The encoder for a table. `epoch` orders the plain records that are merged.
+  static func make(_ layout: TableLayout, options: SnowflakeOptions, epoch: EpochID) -> any RowEncoder {
+    let limit = options.maxRowBytes.bytes
+    switch layout.rows {
+    case .documents: return LandingEncoder(json: options.json, limit: limit)
+    case .changes: return ChangeEncoder(layout, options, limit: limit)
+    case .records: return RecordEncoder(layout, options, epoch: epoch)
     }
   }
 

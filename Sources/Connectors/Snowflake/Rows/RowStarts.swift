@@ -6,27 +6,30 @@ internal import NebulaFormats
 /// The changes of a batch are of few kinds and come many in a second, so the last start of a kind is kept. One owner at
 /// a time.
 final class RowStarts {
-  private struct Kept {
+  private final class Kept {
     var kind = UInt64.max
     var time = Int64.min
-    let text = OutputBuffer(capacity: 128)
+    let text = OutputBuffer(capacity: 64)
   }
-  /// A kind has its place by its lowest bits; another of the same place drives it out.
-  private var kept = (0..<16).map { _ in Kept() }
+  /// A kind has its place by its lowest bits; another of the same place drives it out. Made as they are needed: a file of
+  /// one table of thousands has one or two.
+  private var kept = [Kept?](repeating: nil, count: 16)
 
   /// Forgets what belongs to an earlier batch, whose namespaces are counted otherwise.
-  func removeAll() { for index in kept.indices { kept[index].kind = .max } }
+  func removeAll() { for index in kept.indices { kept[index]?.kind = .max } }
 
   func append(_ index: Int, _ changes: ChangeColumns, _ batch: RecordBatch, to rows: OutputBuffer) {
     let (operation, time) = (changes.operations[index], changes.eventTimes[index])
     let kind = UInt64(changes.namespaces[index]) << 8 | UInt64(operation.rawValue)
     let place = Int(truncatingIfNeeded: kind ^ kind >> 8) & 15
-    if kept[place].kind != kind || kept[place].time != time {
-      Self.write(changes.name(of: operation), batch.namespace(of: index), time, kept[place].text)
-      kept[place].kind = kind
-      kept[place].time = time
+    let start = kept[place] ?? Kept()
+    if start.kind != kind || start.time != time {
+      Self.write(changes.name(of: operation), batch.namespace(of: index), time, start.text)
+      start.kind = kind
+      start.time = time
+      kept[place] = start
     }
-    rows.append(kept[place].text)
+    rows.append(start.text)
   }
 
   private static func write(_ operation: String, _ namespace: Namespace, _ time: Int64, _ text: OutputBuffer) {

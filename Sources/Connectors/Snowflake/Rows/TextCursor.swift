@@ -15,6 +15,12 @@ struct TextCursor {
     return true
   }
 
+  mutating func next(where isWanted: (UInt8) -> Bool) -> UInt8? {
+    guard at < text.count, isWanted(text[at]) else { return nil }
+    at += 1
+    return text[at - 1]
+  }
+
   @discardableResult mutating func skip(_ isWanted: (UInt8) -> Bool) -> Int {
     let start = at
     while at < text.count, isWanted(text[at]) { at += 1 }

@@ -23,6 +23,8 @@ actor Session {
   var mayNotBeUsedAgain: Bool { machine.isInTransaction || hasUnanswered }
   /// A statement had no answer: it may still be carried out, also in a transaction that this session would begin later.
   private var hasUnanswered = false
+  /// Of the open transaction's statements.
+  private var tag: QueryTag?
   /// How long the master token lives, in seconds; nil while not logged in.
   var masterValidity: Int64? { machine.tokens?.masterValidity }
 
@@ -37,25 +39,72 @@ actor Session {
   /// Runs a statement. Its id stays the same in each attempt, so the server carries it out once. One that stays without
   /// an answer is given up at the server, and the session must not be used for another transaction.
   func run(_ sql: String, accept: String = "application/snowflake") async throws -> Outcome {
+    try await exchange(sql, accept: accept, isAsync: false) { envelope, _ in
+      try await self.finished(envelope, accept: accept)
+    }
+  }
+
+  /// The moments of a statement that runs by itself.
+  enum AsyncMoment: Sendable { case submitted, polling, read }
+
+  /// Runs a statement that may take long: it is submitted, asked for until it has ended, and its result is read. When
+  /// nobody waits for it any more, it is aborted by its own id.
+  func runAsync(_ sql: String, passing: @Sendable (AsyncMoment) -> Void) async throws -> Outcome {
+    try await exchange(sql, accept: "application/snowflake", isAsync: true) { envelope, running in
+      guard let code = envelope.code, Polling.isRunning(code), let id = envelope.data["queryId"]?.string else {
+        // Refused, or carried out at once.
+        return try await self.finished(envelope, accept: "application/snowflake")
+      }
+      var query = AsyncQuery(id: id, resultPath: envelope.data["getResultUrl"]?.string)
+      running = query
+      passing(.submitted)
+      while case .wait(let pause) = query.step(after: try await self.state(of: query)) {
+        try await self.wire.clock.sleep(pause)
+        passing(.polling)
+      }
+      let result = try await self.result(of: query)
+      try query.check(result)
+      passing(.read)
+      return result
+    }
+  }
+
+  private func state(of query: AsyncQuery) async throws -> QueryState? {
+    var request = WireClient.Request(method: "GET", path: query.statePath)
+    request.accept = "application/json"
+    return AsyncQuery.state(in: try await call(request))
+  }
+
+  private func result(of query: AsyncQuery) async throws -> Envelope {
+    let first = try await call(WireClient.Request(method: "GET", path: query.resultPath))
+    return try await finished(first, accept: "application/snowflake", resultPath: query.resultPath)
+  }
+
+  /// Sends a statement; `answered` makes the answer final, and notes the query that runs meanwhile.
+  private func exchange(
+    _ sql: String, accept: String, isAsync: Bool,
+    _ answered: (Envelope, inout AsyncQuery?) async throws -> Envelope
+  ) async throws -> Outcome {
     try Task.checkCancellation()
     let requestID = try newUUID()
     sequence += 1
     var request = WireClient.Request(path: "/queries/v1/query-request", query: [("requestId", requestID)])
     request.body = [
-      "sqlText": .string(sql), "asyncExec": false, "sequenceId": .integer(sequence),
+      "sqlText": .string(sql), "asyncExec": .bool(isAsync), "sequenceId": .integer(sequence),
       "querySubmissionTime": .integer(wire.clock.wall()), "isInternal": false, "describeOnly": false,
-      "parameters": .object([]), "queryContextDTO": ["entries": []],
+      "parameters": .object(tag.map { [.init("QUERY_TAG", .string($0.text))] } ?? []),
+      "queryContextDTO": ["entries": []],
     ]
     request.accept = accept
     request.tellsRetries = true
+    var running: AsyncQuery?
     do {
-      var envelope = try await call(request)
-      envelope = try await finished(envelope, accept: accept)
+      let envelope = try await answered(try await call(request), &running)
       guard envelope.isSuccess else { return .refused(envelope.serverError) }
       return .done(envelope)
     } catch {
       hasUnanswered = true
-      abandon(requestID, sql)
+      abandon(running.map { .query($0) } ?? .request(requestID, sql))
       throw error
     }
   }
@@ -89,16 +138,17 @@ actor Session {
 
   // MARK: transactions
 
-  /// Starts a transaction. From now on the session never logs in again by itself.
-  func begin(_ name: String) async throws {
+  /// Starts a transaction. From now on the session never logs in again by itself, and each statement has the tag.
+  func begin(_ name: String, tag: QueryTag? = nil) async throws {
     try await succeed("BEGIN NAME \(name)", trying: "BEGIN")
+    self.tag = tag
     machine.began()
   }
 
   /// Commits. An error says nothing about what happened.
   func commit() async throws {
     try await succeed("COMMIT", trying: "COMMIT")
-    machine.ended()
+    ended()
   }
 
   /// Rolls back as well as it can; a session that can't say that it did is closed, which rolls back too.
@@ -107,11 +157,25 @@ actor Session {
     await abandoned?.value
     do {
       try await succeed("ROLLBACK", trying: "ROLLBACK")
-      machine.ended()
+      ended()
     } catch {
       log.warning("ROLLBACK had no answer; the session is closed: \(error)")
       await close()
     }
+  }
+
+  private func ended() {
+    tag = nil
+    machine.ended()
+  }
+
+  /// Aborts another session's statement; true when the server says that it did.
+  func cancel(queryID: String) async throws -> Bool {
+    var request = WireClient.Request(
+      path: AsyncQuery(id: queryID, resultPath: nil).abortPath, query: [("requestId", try newUUID())])
+    request.body = .object([])
+    request.accept = "application/json"
+    return try await call(request).isSuccess
   }
 
   // MARK: life
@@ -181,17 +245,14 @@ actor Session {
   }
 
   private func logIn() async throws -> SessionTokens? {
-    let login = login
-    let clock = wire.clock
-    let requestID = try newUUID()
-    let envelope = try await wire.send(authorization: nil) {
-      try login.request(now: clock.wall() / 1000, requestID: requestID)
-    }
+    let envelope = try await login.send(wire)
     let tokens = try login.tokens(envelope)
     if login.warehouse != nil, envelope.data["sessionInfo"]?["warehouseName"]?.isNull == true {
       log.warning("Snowflake did not take the warehouse of the configuration; COPY will say why.")
     }
     machine.loggedIn(tokens)
+    wire.meter?.loggedIn()
+    if case .secondFactor(_, _, let factor) = login.credentials { try await factor.checkFurtherLogins() }
     return tokens
   }
 
@@ -207,6 +268,7 @@ actor Session {
     let sent = request
     let envelope = try await wire.send(authorization: old.master) { sent }
     guard envelope.isSuccess, let token = envelope.data["sessionToken"]?.string else {
+      wire.meter?.renewalFailed(envelope.serverError.message)
       if machine.stepAfterRefusedRenewal() == .lost { throw Self.lost(envelope.serverError) }
       return nil
     }
@@ -214,6 +276,7 @@ actor Session {
       session: token, master: envelope.data["masterToken"]?.string ?? old.master,
       masterValidity: envelope.data["validityInSecondsMT"]?.integer ?? old.masterValidity, sessionID: old.sessionID)
     machine.renewed(tokens)
+    wire.meter?.renewed()
     return tokens
   }
 
@@ -237,9 +300,10 @@ actor Session {
   // MARK: long answers
 
   /// A statement that takes long is answered by an address to ask again.
-  private func finished(_ first: Envelope, accept: String) async throws -> Envelope {
+  private func finished(_ first: Envelope, accept: String, resultPath: String? = nil) async throws -> Envelope {
     var envelope = first
     var polling = Polling()
+    polling.path = resultPath
     while let code = envelope.code, Polling.isRunning(code) {
       guard let path = envelope.data["getResultUrl"]?.string ?? polling.path else {
         throw NebulaError(.badAnswer, "A long answer has no address to ask again.", remedy: "Report the defect.")
@@ -253,14 +317,27 @@ actor Session {
     return envelope
   }
 
+  /// A statement that nobody waits for any more, by what is known of it.
+  private enum Abandoned {
+    case request(String, String)
+    case query(AsyncQuery)
+  }
+
   /// Tells the server that nobody waits for a statement any more.
-  private func abandon(_ requestID: String, _ sql: String) {
+  private func abandon(_ statement: Abandoned) {
     guard let tokens = machine.tokens else { return }
     let wire = wire
     abandoned = Task {
       guard let id = try? newUUID() else { return }
-      var request = WireClient.Request(path: "/queries/v1/abort-request", query: [("requestId", id)])
-      request.body = ["sqlText": .string(sql), "requestId": .string(requestID)]
+      var request: WireClient.Request
+      switch statement {
+      case .request(let requestID, let sql):
+        request = WireClient.Request(path: "/queries/v1/abort-request", query: [("requestId", id)])
+        request.body = ["sqlText": .string(sql), "requestId": .string(requestID)]
+      case .query(let query):
+        request = WireClient.Request(path: query.abortPath, query: [("requestId", id)])
+        request.body = .object([])
+      }
       request.accept = "application/json"
       // Short: a server that does not answer either must not hold up a shutdown, and ends the statement by itself later.
       request.timeout = .seconds(2)

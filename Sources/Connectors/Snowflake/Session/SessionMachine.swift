@@ -47,7 +47,8 @@ struct SessionMachine: Sendable {
     case "390112":  // the session token has expired
       guard let tokens else { return again() }
       return tokens.session == token ? .renew : .resend
-    case "390113", "390114", "390115", "390110", "390104", "390111", "390400":  // the master token, or the session
+    // the master token, the session, or the OAuth token that it was made with
+    case "390113", "390114", "390115", "390110", "390104", "390111", "390400", "390303", "390318":
       if let tokens, tokens.session != token { return .resend }
       return again()
     default: return .deliver

@@ -6,18 +6,20 @@ actor SessionPool {
   private let make: @Sendable () -> Session
   private let clock: Timekeeper
   private let log: Logger
+  private let meter: Meter?
   private var idle: [Session] = []
-  private var lent = 0
+  private var lent = 0 { didSet { meter?.sessions(inUse: lent) } }
   private var waiters: [CheckedContinuation<Void, Never>] = []
   /// How many wait for a session.
   var waiting: Int { waiters.count }
   private var isClosed = false
   private var heart: Task<Void, Never>?
 
-  init(limit: Int, clock: Timekeeper, log: Logger, make: @escaping @Sendable () -> Session) {
+  init(limit: Int, clock: Timekeeper, log: Logger, meter: Meter? = nil, make: @escaping @Sendable () -> Session) {
     self.limit = limit
     self.clock = clock
     self.log = log
+    self.meter = meter
     self.make = make
   }
 

@@ -22,6 +22,8 @@ struct WireClient: Sendable {
   let random: @Sendable (Range<UInt64>) -> UInt64
   var policy = Self.policy
   var timeout = Self.timeout
+  /// Where retries are told; nil: nowhere.
+  var meter: Meter?
 
   /// The server answers "still running" after some 45 seconds; who hears nothing for much longer has lost the connection.
   static let timeout = Duration.seconds(120)
@@ -41,7 +43,9 @@ struct WireClient: Sendable {
       let outcome = try await self.attempt(make(), attempt, reason, startedAt, authorization)
       let failure: RetryPolicy.Failure
       switch outcome {
-      case .answered(let envelope): return envelope
+      case .answered(let envelope):
+        meter?.answered()
+        return envelope
       case .failed(let kind, _): failure = kind
       }
       guard case .failed(_, let error) = outcome else { continue }
@@ -51,6 +55,7 @@ struct WireClient: Sendable {
         attempt: attempt, elapsed: clock.monotonic() - start, failure: failure, retryAfter: error.retryAfter,
         random: share)
       guard case .retry(let wait) = decision else { throw error.error }
+      meter?.retried(error.error)
       try await clock.sleep(wait)
       attempt += 1
     }

@@ -4,200 +4,176 @@ internal import NebulaFormats
 /// Where the rows of a lane go: one table in one layout.
 struct LaneKey: Sendable, Hashable {
   let table: TableName
+  /// Counts the layouts of a table; a layout itself may have a thousand columns.
+  let version: Int
   let layout: TableLayout
+
+  static func == (a: Self, b: Self) -> Bool { a.version == b.version && a.table == b.table }
+  func hash(into hasher: inout Hasher) {
+    hasher.combine(version)
+    hasher.combine(table)
+  }
 }
 
-/// Knows which tables there are and what they look like: resolves namespaces, creates tables when they are missing.
+/// Knows which tables there are and what they look like: resolves namespaces, chooses layouts, widens them, and makes
+/// the tables fit before an epoch needs them.
 actor TableRegistry {
   private let options: SnowflakeOptions
-  private let pool: SessionPool
+  private let schemas: SchemaReader
+  private let maker: TableMaker
+  private let layouts: LayoutPlanner
   private let database: Identifier
   private let schema: Identifier
   private var routes: TableRoutes
-  private var descriptions: [TableName: [Column]?] = [:]
-  private var csvLayouts: [TableName: [RecordSchema: TableLayout]] = [:]
-  private var jsonLayouts: [TableName: TableLayout] = [:]
+  private var csvLanes: [TableName: [RecordSchema: LaneKey]] = [:]
+  private var lanes: [TableName: LaneKey] = [:]
+  private var versions: [TableName: Int] = [:]
   private var verified: Set<LaneKey> = []
+  /// Tables of which is known whether they hold rows of one copy alone: that copy's place in the order; nil when not.
+  private var onlyCopied: [TableName: String?] = [:]
   /// One at a time: two batches must not make two layouts of one table.
   private let turn = Slots(1)
 
-  /// A column of a table that is there.
-  private struct Column: Sendable {
-    let name: Identifier
-    let type: String
-    let hasDefault: Bool
-  }
-
-  init(_ options: SnowflakeOptions, pool: SessionPool, database: Identifier, schema: Identifier) throws(NebulaError) {
+  init(
+    _ options: SnowflakeOptions, pool: SessionPool, database: Identifier, schema: Identifier, pipeline: String
+  ) throws(NebulaError) {
     self.options = options
-    self.pool = pool
     self.database = database
     self.schema = schema
     routes = TableRoutes(try TableTemplate(options.table))
+    schemas = SchemaReader(pool: pool)
+    maker = TableMaker(options: options, pool: pool, pipeline: pipeline)
+    layouts = LayoutPlanner(options, pipeline: pipeline)
   }
+
+  // MARK: lanes
 
   /// The lane of each of the batch's namespaces.
   func lanes(for batch: RecordBatch) async throws -> [LaneKey] {
     try await turn.wait()
     defer { turn.signal() }
     var lanes: [LaneKey] = []
+    lanes.reserveCapacity(batch.namespaces.count)
     for namespace in batch.namespaces {
       let name = TableName(database: database, schema: schema, name: try routes.table(for: namespace))
-      lanes.append(LaneKey(table: name, layout: try await layout(name, batch)))
+      lanes.append(try await lane(name, batch))
     }
     return lanes
   }
 
-  private func layout(_ table: TableName, _ batch: RecordBatch) async throws -> TableLayout {
-    if batch.changes != nil || batch.format == .bson { return try documents(table) }
-    if batch.format == .csv, let schema = batch.schema { return try await csvLayout(table, schema) }
-    if let known = jsonLayouts[table] { return known }
-    let layout = plain(try await jsonColumns(table, batch))
-    jsonLayouts[table] = layout
-    return layout
-  }
-
-  private func documents(_ table: TableName) throws(NebulaError) -> TableLayout {
-    guard options.fileFormat != .csv else {
-      throw NebulaError(
-        .formatMismatch, "file_format is CSV, but documents came for \(table.sql), which are staged as JSON.",
-        remedy: "Leave file_format out, or set it to JSON.", at: .init(path: "file_format"), exit: .configuration)
+  private func lane(_ table: TableName, _ batch: RecordBatch) async throws -> LaneKey {
+    let isCSV = batch.format == .csv && batch.changes == nil
+    if isCSV, let schema = batch.schema {
+      if let known = csvLanes[table]?[schema] { return known }
+      let lane = newLane(table, try layouts.records(schema, table, present: try await describe(table)))
+      csvLanes[table, default: [:]][schema] = lane
+      return lane
     }
-    return .documents
-  }
-
-  /// A single column is never staged as CSV: its NULL would be a blank line, which COPY refuses.
-  private func plain(_ columns: [LoadColumn]) -> TableLayout {
-    options.fileFormat == .json || columns.count == 1 ? .json(columns) : .csv(columns)
-  }
-
-  // MARK: columns
-
-  private func csvLayout(_ table: TableName, _ schema: RecordSchema) async throws -> TableLayout {
-    if let known = csvLayouts[table]?[schema] { return known }
-    var columns = try RecordColumns.make(schema)
-    if let present = try await describe(table) {
-      for index in columns.indices {
-        guard let column = present.first(where: { $0.name == columns[index].name }) else {
-          throw mismatch(table, missing: columns[index])
-        }
-        columns[index].type = column.type
-      }
+    if let known = lanes[table] { return known }
+    let isChanges = batch.changes != nil || batch.format == .bson
+    let layout: TableLayout
+    if isChanges, options.packMode == .packed {
+      layout = try layouts.packed(table)
+    } else {
+      let present = try await describe(table)
+      let observed = ObservedFields(batch, typed: options.schemaRule != nil || isChanges)
+      layout =
+        isChanges
+        ? try layouts.unpacked(observed, table, present: present)
+        : try layouts.records(observed, table, present: present)
     }
-    let layout = plain(columns)
-    csvLayouts[table, default: [:]][schema] = layout
-    return layout
+    let lane = newLane(table, layout)
+    lanes[table] = lane
+    return lane
   }
 
-  /// A table that is there gives its columns (those with a default only if the first batch has them); a new one gets a
-  /// column for each field of the first batch: VARCHAR when all its values are texts, else VARIANT.
-  private func jsonColumns(_ table: TableName, _ batch: RecordBatch) async throws -> [LoadColumn] {
-    let observed = try ObservedFields(batch).columns()
-    guard let present = try await describe(table) else { return observed }
-    for column in observed where !present.contains(where: { $0.name == column.name }) {
-      throw mismatch(table, missing: column)
-    }
-    let fields = Dictionary(observed.map { ($0.name, $0.field) }, uniquingKeysWith: { first, _ in first })
-    return present.filter { !$0.hasDefault || fields[$0.name] != nil }
-      .map { LoadColumn(name: $0.name, type: $0.type, field: fields[$0.name] ?? "") }
+  private func newLane(_ table: TableName, _ layout: TableLayout) -> LaneKey {
+    versions[table, default: 0] += 1
+    return LaneKey(table: table, version: versions[table, default: 0], layout: layout)
   }
 
-  private func mismatch(_ table: TableName, missing column: LoadColumn) -> NebulaError {
-    NebulaError(
-      .tableMismatch, "The table \(table.sql) has no column \(column.name.quoted).",
-      remedy:
-        "ALTER TABLE \(table.sql) ADD COLUMN \(column.name.quoted) \(column.type); then run again. Nothing is lost.",
-      at: .init(path: table.sql))
+  /// A lane of the same table with columns for the batch's new fields; the given one when there is nothing to add.
+  func widen(_ key: LaneKey, by batch: RecordBatch) async throws -> LaneKey {
+    try await turn.wait()
+    defer { turn.signal() }
+    // Another worker may have met the same field before.
+    if let latest = lanes[key.table], latest.version > key.version { return latest }
+    let wider = try layouts.widened(
+      key.layout, by: ObservedFields(batch, typed: true), present: try await describe(key.table))
+    guard wider != key.layout else { return key }
+    let lane = newLane(key.table, wider)
+    lanes[key.table] = lane
+    return lane
   }
+
+  private func describe(_ table: TableName) async throws -> [TableColumn]? { try await schemas.columns(of: table) }
 
   // MARK: tables
 
-  /// The columns of a table; nil when it is not there.
-  private func describe(_ table: TableName) async throws -> [Column]? {
-    if let known = descriptions[table], known != nil { return known }
-    let columns = try await pool.with { session -> [Column]? in
-      switch try await session.run("DESCRIBE TABLE \(table.sql)") {
-      case .done(let envelope): return Self.columns(try await session.result(of: envelope))
-      case .refused(let server):
-        let error = server.error(trying: "Looking at the table \(table.sql)", grant: Grants.load(table))
-        guard error.code == .objectMissing else { throw error }
-        return nil
-      }
-    }
-    descriptions[table] = .some(columns)
-    return columns
-  }
-
-  private static func columns(_ result: QueryResult) -> [Column] {
-    result.rows.indices.compactMap { row in
-      guard (result[row, "kind"] ?? "COLUMN").uppercased() == "COLUMN", let name = result[row, "name"] else {
-        return nil
-      }
-      return Column(
-        name: Identifier(exactly: name), type: result[row, "type"] ?? "VARCHAR",
-        hasDefault: result[row, "default"] != nil)
-    }
-  }
-
-  /// Creates what is missing, and looks that what is there fits. DDL commits by itself, so this is before the intent.
-  func ensure(_ lane: LaneKey) async throws {
+  /// Creates what is missing, and looks that what is there fits. DDL commits by itself, so this is before the intent;
+  /// a table that is there is changed only when no earlier epoch waits for its commit any more (`settled` returns).
+  func ensure(_ lane: LaneKey, settled: @Sendable () async throws -> Void) async throws {
     try await turn.wait()
     defer { turn.signal() }
     guard !verified.contains(lane) else { return }
+    let owner = routes.owner(of: lane.table.name)
     if let present = try await describe(lane.table) {
-      for column in lane.layout.columns where !present.contains(where: { $0.name == column.name }) {
-        throw mismatch(lane.table, missing: column)
+      let missing = lane.layout.columns.filter { column in !present.contains { $0.name == column.name } }
+      if let first = missing.first {
+        guard options.schemaRule == .evolve else { throw TableMaker.mismatch(lane.table, missing: first) }
+        try await settled()
+        try await maker.add(missing, to: lane.table)
+        await schemas.forget(lane.table)
+        try TableMaker.check(lane.layout, against: try await describe(lane.table) ?? [], lane.table)
       }
     } else {
-      let columns = lane.layout.columns.map { "\($0.name.quoted) \($0.type)" }.joined(separator: ", ")
-      let mark = routes.owner(of: lane.table.name).map { " COMMENT = \(literal(TableOwner.comment($0)))" } ?? ""
-      _ = try await pool.with { session in
-        try await session.succeed(
-          "CREATE TABLE IF NOT EXISTS \(lane.table.sql) (\(columns))\(mark)",
-          trying: "Creating the table \(lane.table.sql)",
-          grant: Grants.create("TABLE", in: lane.table))
-      }
-      descriptions[lane.table] = nil
+      try await maker.create(lane, of: owner)
+      await schemas.forget(lane.table)
     }
-    if let namespace = routes.owner(of: lane.table.name) {
-      let owner = TableOwner(table: lane.table, namespace: namespace)
-      try await pool.with { session in try await owner.claim(session) }
-    }
+    if let owner { try await maker.claim(lane, for: owner) }
+    try await ensureLanding(lane, settled)
+    try await maker.ensureView(lane)
     verified.insert(lane)
   }
-}
 
-/// The fields of a batch of JSON objects, in the order in which they first came.
-struct ObservedFields {
-  private enum Kind { case unknown, text, other }
-  private var order: [String] = []
-  private var kinds: [String: Kind] = [:]
-
-  init(_ batch: RecordBatch) {
-    batch.withBytes { bytes in
-      for record in batch.records {
-        let object = record.slice(of: bytes)
-        guard var reader = JSONObjectReader(object) else { continue }
-        while let member = reader.next() { add(member, object) }
-      }
-    }
+  private func ensureLanding(_ lane: LaneKey, _ settled: @Sendable () async throws -> Void) async throws {
+    guard let landing = lane.layout.merge?.landing else { return }
+    let present = try await describe(landing)
+    if let present, LayoutPlanner.covers(present, lane.layout) { return }
+    // It is empty outside of transactions, so it can be made anew once none of ours is under way.
+    if present != nil { try await settled() }
+    try await maker.createLanding(lane, keeping: present)
+    await schemas.forget(landing)
+    // Another lane's column may have another type now.
+    verified = verified.filter { $0.table != lane.table }
   }
 
-  private mutating func add(_ member: JSONObjectReader.Member, _ object: UnsafeRawBufferPointer) {
-    let field = JSONObjectReader.unescape(UnsafeRawBufferPointer(rebasing: object[member.key]))
-    let known = kinds[field]
-    if known == nil { order.append(field) }
-    switch member.kind {
-    case .null: kinds[field] = known ?? .unknown
-    case .string: kinds[field] = known == .other ? .other : .text
-    default: kinds[field] = .other
+  // MARK: merges
+
+  /// True when the table holds rows of the copy at `sequence` alone, so that more of them need no MERGE. Once it holds,
+  /// or may hold, others, that stays so.
+  func isOnlyCopied(_ table: TableName, at sequence: String?, unless hasSweeps: Bool) async throws -> Bool {
+    guard let sequence, !hasSweeps else {
+      onlyCopied[table] = .some(nil)
+      return false
     }
+    if let known = onlyCopied[table] {
+      if known != sequence { onlyCopied[table] = .some(nil) }
+      return known == sequence
+    }
+    let isSo = try await schemas.holdsOnly(sequence, table)
+    onlyCopied[table] = .some(isSo ? sequence : nil)
+    return isSo
   }
 
-  /// VARCHAR for fields that were texts only, else VARIANT.
-  func columns() throws(NebulaError) -> [LoadColumn] {
-    var columns = try RecordColumns.make(keys: order)
-    for index in columns.indices where kinds[columns[index].field] == .text { columns[index].type = "VARCHAR" }
-    return columns
+  /// All tables that this pipeline merges into, also those that earlier runs made.
+  func mergedTables() async throws -> [LaneKey] {
+    var found = lanes.values.filter { $0.layout.merge != nil }
+    let known = try await maker.merged(in: database, schema) { [layouts] in layouts.landing($0) }
+    for name in known where !found.contains(where: { $0.table == name }) {
+      guard let present = try await describe(name) else { continue }
+      found.append(LaneKey(table: name, version: 0, layout: try layouts.merged(name, present)))
+    }
+    return found.sorted { $0.table.name.name < $1.table.name.name }
   }
 }

@@ -14,22 +14,31 @@ public struct SnowflakeOptions: ConnectorOptions {
   var role: String?
   var warehouse: String?
   // Who
+  var connection: String?
+  var connectionsFile: String?
   var user = ""
   var password: String?
+  var passcode: String?
   var privateKey: String?
   var privateKeyPath: String?
   var privateKeyPassphrase: String?
   var authenticator: Authenticator?
   var token: String?
+  var tokenFilePath: String?
+  var oauthClientID: String?
+  var oauthClientSecret: String?
+  var oauthTokenRequestURL: String?
+  var oauthScope: String?
   // How
   var parallelUploads = SnowflakeOptions.cores + 2
   var connectionPoolSize = 4
-  var microBatchSize = 100_000
-  var microBatchTimeoutMilliseconds = 5000
-  var maxFileSize: ByteCount = .mebibytes(64)
+  var microBatchSize: Int?
+  var microBatchTimeoutMilliseconds: Int?
+  var maxFileSize: ByteCount = .mebibytes(192)
   var maxRowBytes: ByteCount = .mebibytes(16)
   var filesPerCopy = 100
   var fileFormat: FileFormat?
+  var fieldDelimiter = ","
   var compressionType: Compression?
   var compressionLevel: Int?
   var json: DocumentJSON = .plain
@@ -37,27 +46,32 @@ public struct SnowflakeOptions: ConnectorOptions {
   var stagePrefix = "nebula"
   var lockTimeout: Duration = .seconds(120)
   var copyOptions: [String: String] = [:]
-  // Known, not built yet
-  var useExternalStage = false
-  var externalStageType: String?
-  var externalStageURL: String?
-  var enableStreaming = false
-  var asyncCopy = false
-  var schemaEvolution = false
+  // Into which tables
   var writeMode: WriteMode = .append
   var key: [String] = []
+  var deleteMode: DeleteMode = .soft
+  var packMode: PackMode = .packed
+  var columns: [String: String] = [:]
+  var schemaEvolution = false
+  var contract: SchemaContract?
+  var currentView = false
+  var asyncCopy = false
+  var stageRetention: Duration = .zero
+  var warehouseSize: WarehouseSize?
+  var useExternalStage = false
+  var external = ExternalStageOptions()
+  // Known, not built yet
+  var enableStreaming = false
 
   /// All defaults.
   public init() {}
-
-  /// How long a staged file may stay open.
-  var microBatchTimeout: Duration { .milliseconds(microBatchTimeoutMilliseconds) }
 
   /// Processors this process may use.
   private static let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
   /// Every property, in the order of the docs.
-  public static let fields: [Field<SnowflakeOptions>] = place + login + loading + notYet
+  public static let fields: [Field<SnowflakeOptions>] =
+    place + login + tables + loading + copying + externalStage + metering + notYet
 
   private static let place: [Field<SnowflakeOptions>] = [
     Field(
@@ -90,36 +104,19 @@ public struct SnowflakeOptions: ConnectorOptions {
       "role", \.role, environment: ["SNOWFLAKE_ROLE"], example: "LOADER", "The role; the user's default when not set."),
   ]
 
-  private static let login: [Field<SnowflakeOptions>] = [
-    Field("user", \.user, required: true, environment: ["SNOWFLAKE_USER"], example: "LOADER", "The user's login name."),
-    Field("password", \.password, environment: ["SNOWFLAKE_PASSWORD"], secret: true, "The user's password."),
-    Field(
-      "private_key", \.privateKey, environment: ["SNOWFLAKE_PRIVATE_KEY"], secret: true,
-      "The user's RSA key itself: PKCS#8 in PEM, encrypted or not."),
-    Field(
-      "private_key_path", \.privateKeyPath, environment: ["SNOWFLAKE_PRIVATE_KEY_PATH"], example: "key.p8",
-      "The file that holds the key."),
-    Field(
-      "private_key_passphrase", \.privateKeyPassphrase, environment: ["SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"], secret: true,
-      "Opens an encrypted key."),
-    Field(
-      "authenticator", \.authenticator, environment: ["SNOWFLAKE_AUTHENTICATOR"], example: "snowflake_jwt",
-      "How to log in; when not set, it follows from what is given: a key, a token or a password."),
-    Field(
-      "token", \.token, environment: ["SNOWFLAKE_TOKEN"], secret: true,
-      "An OAuth token, or a programmatic access token."),
-  ]
-
   private static let loading: [Field<SnowflakeOptions>] = [
     Field("parallel_uploads", \.parallelUploads, range: 1...64, "Workers that encode, compress and upload at once."),
     Field("connection_pool_size", \.connectionPoolSize, range: 1...64, "Sessions, logged in as they are needed."),
-    Field("micro_batch_size", \.microBatchSize, range: 1...10_000_000, "Records after which a staged file is closed."),
     Field(
-      "micro_batch_timeout_ms", \.microBatchTimeoutMilliseconds, range: 10...3_600_000,
-      "Milliseconds after which a staged file is closed and the epoch is cut."),
+      "micro_batch_size", \.microBatchSize, example: "100000",
+      "Records after which a staged file is closed; when not set, its size and the epoch's end decide."),
+    Field(
+      "micro_batch_timeout_ms", \.microBatchTimeoutMilliseconds, example: "2000",
+      "Milliseconds after which the epoch is cut: how late rows may be. When not set, 5000 while the source is followed, "
+        + "and 60000 while it is behind (a copy, a backlog): then files grow to the size that loads best."),
     Field(
       "max_file_size", \.maxFileSize, range: ByteCount(64 << 10)...ByteCount(4 << 30),
-      "Compressed bytes after which a staged file is closed."),
+      "Compressed bytes after which a staged file is closed. Snowflake advises 100 to 250 MB."),
     Field(
       "max_row_bytes", \.maxRowBytes, range: ByteCount(1 << 10)...ByteCount.mebibytes(128),
       "Bytes of a row as staged; a larger one is a rejected record. Above 16MiB only where the account allows it."),
@@ -128,30 +125,24 @@ public struct SnowflakeOptions: ConnectorOptions {
       "file_format", \.fileFormat, example: "JSON",
       "Format of the staged files; JSON for documents (CSV is refused) and CSV for plain records when not set. A single "
         + "column is always staged as JSON, since COPY refuses the blank line that CSV has for its NULL."),
+    Field(
+      "field_delimiter", \.fieldDelimiter, example: "|",
+      "Between the fields of staged CSV: one printable ASCII character or a tab, but no quote."),
     Field("compression_type", \.compressionType, "GZIP, ZSTD or NONE; ZSTD for JSON and GZIP for CSV when not set."),
     Field("compression_level", \.compressionLevel, "GZIP 0 to 9, ZSTD 1 to 19; 1 when not set."),
     Field(
       "json", \.json,
       "How BSON documents are written: plain, or MongoDB's relaxed or canonical Extended JSON. Of two members with one "
         + "name the last is loaded."),
-    Field("stage_name", \.stageName, "The internal stage, created when missing."),
+    Field(
+      "stage_name", \.stageName, "The stage, created when missing: an internal one unless use_external_stage is true."),
     Field("stage_prefix", \.stagePrefix, "The folder in the stage under which files are put; may be empty."),
     Field(
       "lock_timeout", \.lockTimeout, range: Duration.seconds(1)...Duration.seconds(3600),
       "How long to wait for the lock of this pipeline's fence."),
-    Field(
-      "copy_options", \.copyOptions, example: "{ENFORCE_LENGTH: TRUE}",
-      "Options added to COPY: ENFORCE_LENGTH, TRUNCATECOLUMNS and ON_ERROR=ABORT_STATEMENT."),
   ]
 
   private static let notYet: [Field<SnowflakeOptions>] = [
-    Field("use_external_stage", \.useExternalStage, "Not supported yet: only false."),
-    Field("external_stage_type", \.externalStageType, "Not supported yet."),
-    Field("external_stage_url", \.externalStageURL, "Not supported yet."),
-    Field("enable_streaming", \.enableStreaming, "Not supported yet: only false."),
-    Field("async_copy", \.asyncCopy, "Not supported yet: only false."),
-    Field("schema_evolution", \.schemaEvolution, "Not supported yet: only false."),
-    Field("write_mode", \.writeMode, "Only append; merge is not supported yet."),
-    Field("key", \.key, "Not supported yet: the key columns of write_mode merge."),
+    Field("enable_streaming", \.enableStreaming, "Not supported yet: only false.")
   ]
 }
