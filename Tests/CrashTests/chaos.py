@@ -49,6 +49,8 @@ MONGO_FAULTS = [
 class Chaos:
     """One pipeline under random kills, zombies and faults of the stand-ins; `set_faults` is given the chance, or None for
     no faults at all."""
+    # Where a zombie may stall.
+    stalls = STALLS
 
     def __init__(self, scenario: MongoScenario, seed: int, set_faults: Callable[[random.Random | None], None]):
         self.scenario, self.chance, self.set_faults = scenario, random.Random(seed), set_faults
@@ -59,7 +61,7 @@ class Chaos:
         self.set_faults(self.chance)
         run = self.scenario.start()
         # From its first named point on: a process that has not begun has nothing to lose.
-        wait_until(lambda: self.scenario.last_point, 60, "the first named point", run)
+        wait_until(lambda: self.scenario.last_point, 150, "the first named point", run)
         return self.kill_soon(run)
 
     def kill_soon(self, run: Run) -> str:
@@ -76,24 +78,26 @@ class Chaos:
     def zombie(self) -> str:
         """One process stalls, another takes over, the first wakes, and the second is killed; gives that one's phase."""
         self.set_faults(self.chance)
-        point = self.chance.choice(STALLS)
+        point = self.chance.choice(self.stalls)
         stalled = stall(self.scenario, point, self.chance.randint(1, 3))
         heir = take_over(self.scenario)
         wake(stalled)
         print(f"a zombie stalled at {point}, was taken over, woke and was fenced", flush=True)
         return self.kill_soon(heir)
 
-    def run(self, kills: int, named: list[str] = (), phases: list[str] = (), seconds: float = 300) -> tuple[Counter, Counter, Result]:
+    def run(self, kills: int, named: list[str] = (), phases: list[str] = (), seconds: float = 300,
+            more: int | None = None) -> tuple[Counter, Counter, Result]:
         """Kills the pipeline `kills` times at random moments. With `named`, first once at each of these points, and with a
-        zombie in every ten kills; with `phases`, until each of them was met. Gives the counts per phase, random and aimed,
-        and the comparison."""
+        zombie in every ten kills; with `phases`, until each of them was met: by `more` kills at random moments, then by
+        aimed ones. Gives the counts per phase, random and aimed, and the comparison."""
         for point in named:
             self.scenario.dies_at(point)
             print(f"died by SIGKILL at {point}", flush=True)
         met: Counter = Counter()
         for number in range(kills):
             met[self.zombie() if named and number % 10 == 0 else self.kill()] += 1
-        aimed = meet_all(met, list(phases), self.kill, self.aim, self.chance, more=2 * len(phases))
+        more = 2 * len(phases) if more is None else more
+        aimed = meet_all(met, list(phases), self.kill, self.aim, self.chance, more)
         self.set_faults(None)
         return met, aimed, self.scenario.finish(seconds)
 

@@ -18,7 +18,7 @@ class MongoScenario:
     destination: str
 
     def __init__(self, stack: Stack, name: str, namespaces: list[str], seed: int, documents: int, rate: float):
-        self.stack, self.name, self.namespaces, self.seed, self.rate = stack, name, namespaces, seed, rate
+        self.stack, self.name, self.namespaces, self.seed, self.rate, self.documents = stack, name, namespaces, seed, rate, documents
         self.folder = Path(tempfile.mkdtemp(prefix=f"nebula-{name}-", dir=stack.folder))
         self.log, self.trace = self.folder / "nebula.log", self.folder / "trace"
         for namespace in namespaces:
@@ -30,12 +30,12 @@ class MongoScenario:
     def progress(self) -> int: raise NotImplementedError
     def result(self) -> Result: raise NotImplementedError
 
-    def change(self) -> None:
+    def change(self, **more: object) -> None:
         """Starts the changes, and ends those that a failed test before left running."""
         self.stop_changing()
         self.stack.mongo({
             "sandboxWorkload": self.namespaces[0], "seed": self.seed + 1, "rate": self.rate, "mixedIds": True,
-            "collections": [namespace.partition(".")[2] for namespace in self.namespaces]})
+            "collections": [namespace.partition(".")[2] for namespace in self.namespaces], **more})
 
     def stop_changing(self) -> None:
         self.stack.mongo({"sandboxWorkload": "stop"})

@@ -57,17 +57,7 @@ def test_staged_files_lost_and_dies_while_dropping_intents(stack):
 def test_answers_lost_and_late(stack, fault):
     name = "fault_" + "".join(c if c.isalnum() else "_" for c in f"{fault.get('sql', fault.get('path', 's3'))}_{fault['action']}")
     scenario = MongoToSnowflake(stack, name, documents=2000)
-    scenario.change()
-    stack.snowflake("faults", [fault])
-    try:
-        run = scenario.start()
-        wait_until(lambda: stack.snowflake("faults")["faults"][0]["done"] > 0, 60, "the fault", run)
-        wait_until(lambda: scenario.rows() > 2000, 90, "rows after the fault", run)
-        run.signal(signal.SIGTERM)
-        assert run.wait(60) == 0, run.output[-3000:]
-    finally:
-        stack.snowflake("faults", [])
-    scenario.must_be_equal()
+    scenario.survives(fault)
 
 
 def test_commit_arrives_after_the_process_died(stack):
