@@ -4,10 +4,12 @@ PYTHON := .venv/bin/python
 PROGRAM := .build/release/nebula-swift
 # Warnings are errors here and in CI; an editor's own builds stay lenient.
 STRICT := -Xswiftc -warnings-as-errors
+# Tests of whole programs mostly wait for them, so more run at once than there are usually cores.
+PYTEST := $(PYTHON) -m pytest -q -n 3 --dist worksteal
 KILLS ?= 30
 SEED ?= 1
 
-.PHONY: help bootstrap build program run test unit referees crash chaos memory lake mutants sandbox bench format lint docs clean
+.PHONY: help bootstrap program run test unit referees live crash chaos memory lake warehouse compression mutants sandbox bench format lint docs clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,13 +30,17 @@ unit: bootstrap
 	swift test --skip-build $(STRICT)
 
 referees: program
-	$(PYTHON) -m pytest -q Tests/RefereeTests
+	$(PYTEST) Tests/RefereeTests
+
+live: program  ## the warehouse's suite on a real account: NEBULA_LIVE_SNOWFLAKE=1 make live
+	$(PYTHON) -m pytest -q Tests/RefereeTests/test_warehouse.py
 
 crash: program
-	$(PYTHON) -m pytest -q Tests/CrashTests
+	$(PYTEST) Tests/CrashTests
 
 chaos: program  ## more kills: make chaos KILLS=30 SEED=1
 	$(PYTHON) -m Tests.CrashTests.chaos --kills $(KILLS) --seed $(SEED)
+	$(PYTHON) -m Tests.CrashTests.chaos_snowflake --kills $(KILLS) --seed $(SEED)
 	$(PYTHON) -m Tests.CrashTests.chaos_files --kills $(KILLS) --seed $(SEED)
 	$(PYTHON) -m Tests.CrashTests.chaos_adls --kills $(KILLS) --seed $(SEED)
 
@@ -43,6 +49,12 @@ memory: program  ## peak memory of 2 GB through each path, the destination stall
 
 lake: program  ## events/s from the MongoDB stand-in into the Azure one, read back
 	@$(PYTHON) -m Sandbox.lake_rate
+
+warehouse: program  ## rows/s and CPU into the Snowflake stand-in, beside Snowflake's connector and DuckDB
+	@$(PYTHON) -m Sandbox.warehouse_rate
+
+compression: program  ## what the formats and compressions of staged files cost
+	@$(PYTHON) -m Sandbox.compression
 
 mutants: bootstrap  ## break each rule in turn, and show which test sees it
 	$(PYTHON) scripts/mutants.py

@@ -1,6 +1,6 @@
 """`make memory`: the peak memory of whole pipelines at default settings, with the destination stalled in the middle.
 
-    python -m Sandbox.memory [--megabytes 2000] [--stall 30] [--limit 256] [--folder DIR] [PATH…]
+    python -m Sandbox.memory [--megabytes 2000] [--stall 30] [--limit 256] [--events-a-table 40] [--folder DIR] [PATH…]
 
 A line a path: bytes, records, seconds, CPU seconds, peak MiB, verdict. The peak is `ru_maxrss` of the finished process.
 What this process had when it started a child counts as well, so it holds nothing large itself.
@@ -27,6 +27,8 @@ DOCUMENT_BYTES = 600
 COMPARED = 100_000
 # Collections that take turns, so that as many growing files are open at once.
 COLLECTIONS = 1000
+# Collections that go to a table each.
+TABLES = 5000
 # pipeline.max_in_flight_bytes as it is by default.
 BUDGET = 128 << 20
 
@@ -44,7 +46,7 @@ class Outcome:
 
     def line(self, limit: float) -> str:
         verdict = self.problem or ("ok" if self.peak < limit else f"OVER {limit:.0f} MiB")
-        return (f"{self.name:21} {self.bytes / 1e6:7.0f} MB {self.records:9} records {self.seconds:6.1f} s "
+        return (f"{self.name:34} {self.bytes / 1e6:7.0f} MB {self.records:9} records {self.seconds:6.1f} s "
                 f"{self.records / max(self.seconds, 0.001):8.0f} records/s {self.cpu:6.1f} CPU s  "
                 f"peak {self.peak:5.1f} MiB  {self.stall}{verdict}")
 
@@ -81,8 +83,10 @@ def bytes_read(run: Run) -> int:
 class Stall:
     """Stalls once, when half is done, and measures how much was read all the same."""
 
-    def __init__(self, seconds: float, half, begin, end=lambda: None, reads_files: bool = True):
+    def __init__(self, seconds: float, half, begin, end=lambda: None, reads_files: bool = True, spools: bool = False):
         self.seconds, self.half, self.begin, self.end = seconds, half, begin, end
+        # The next epoch's files wait on disk, within the spool's bound, so the source may go on.
+        self.spools = spools
         # /proc does not count what comes from a socket.
         self.reads_files = reads_files
         self.since: float | None = None
@@ -122,6 +126,7 @@ class Bench:
     def __init__(self, arguments: argparse.Namespace, folder: Path):
         self.size, self.stall_seconds, self.limit = arguments.megabytes * 1_000_000, arguments.stall, arguments.limit
         self.folder = folder
+        self.events = arguments.events_a_table
         self.made: dict[str, inputs.Input] = {}
         self.patience = 120 + self.stall_seconds + arguments.megabytes * 0.6
 
@@ -144,7 +149,7 @@ class Bench:
         seconds = time.monotonic() - began
         code = run.process.returncode
         problem = f"FAILED, exit {code}: {run.output[-1500:]}" if code else check()
-        if stall.seconds and stall.read_meanwhile > BUDGET:
+        if stall.seconds and not stall.spools and stall.read_meanwhile > BUDGET:
             problem = problem or f"FAILED: the source went on, {stall.read_meanwhile} bytes"
         if stall.seconds and not stall.is_over:
             problem = problem or "FAILED: it ended before or in the stall"
@@ -186,14 +191,18 @@ class Bench:
             return stack.snowflake("dump")["tables"].get(full, {"rows": 0})["rows"]
 
         def is_half_done(run: Run) -> bool:
+            # Epochs may be large: a file is half done when half is read, a collection when files of it are staged.
+            if name.startswith("file"):
+                return bytes_read(run) > size / 2
             try:
-                return rows() > records / 2
+                dump = stack.snowflake("dump")
             except OSError:  # a look while the table is being made
                 return False
+            return sum(map(len, dump["stages"].values())) > 1 or dump["tables"].get(full, {"rows": 0})["rows"] > records / 2
 
         stall = Stall(self.stall_seconds, is_half_done,
                       lambda: stack.snowflake("stall", {"seconds": self.stall_seconds}),
-                      reads_files=name.startswith("file"))
+                      reads_files=name.startswith("file"), spools=True)
 
         def check() -> str | None:
             found = rows()
@@ -207,27 +216,57 @@ class Bench:
 
         return self.run(name, arguments, stack.environment(table=table), size, records, stall, check)
 
-    def file_to_snowflake(self) -> Outcome:
-        given = self.input("jsonl")
-        with Stack(str(self.folder / "stack-file")) as stack:
+    def file_to_snowflake(self, kind: str = "jsonl", **properties: object) -> Outcome:
+        given = self.input(kind)
+        name = " ".join([kind, *map(str, properties.values())])
+        with Stack(str(self.folder / f"stack-file-{name.replace(' ', '-')}")) as stack:
             return self.to_snowflake(
-                stack, "file -> snowflake", "LINES",
-                ["--source", "file", "--set", f"source.path={given.path}", "--dest", "snowflake_optimized"], given.bytes,
+                stack, f"file -> snowflake, {name}", "LINES",
+                ["--source", "file", "--set", f"source.path={given.path}", "--dest", "snowflake_optimized",
+                 *settings(**{f"destination__{key}": value for key, value in properties.items()})], given.bytes,
                 given.records, lambda table: judged("Sandbox.contents", "lines", given.path, table))
 
-    def mongo_to_snowflake(self) -> Outcome:
+    def mongo_to_snowflake(self, mode: str = "append") -> Outcome:
         count = self.size // DOCUMENT_BYTES
-        with Stack(str(self.folder / "stack-mongo")) as stack:
+        with Stack(str(self.folder / f"stack-mongo-{mode}")) as stack:
             def compare(table: Path) -> str | None:
+                if mode == "merge":
+                    return judged("Sandbox.contents", "merged", table)
                 if count > COMPARED:
                     return judged("Sandbox.contents", "changes", table)
                 return judged("Sandbox.compare", stack.truth(self.folder / "truth.sqlite"), table, "shop", "orders")
 
             stack.mongo({"sandboxLoad": "shop.orders", "count": count, "seed": 1, "bytes": DOCUMENT_BYTES, "lazy": True})
             return self.to_snowflake(
-                stack, "mongo -> snowflake", "ORDERS",
-                ["--source", "mongo", "--dest", "snowflake_optimized", "--until-caught-up"],
-                count * DOCUMENT_BYTES, count, compare)
+                stack, f"mongo -> snowflake, {mode}", "ORDERS",
+                ["--source", "mongo", "--dest", "snowflake_optimized", "--until-caught-up",
+                 *settings(destination__write_mode=mode)], count * DOCUMENT_BYTES, count, compare)
+
+    def mongo_to_many_tables(self, mode: str) -> Outcome:
+        """Each event is one of another collection than the one before; nothing stalls."""
+        count = TABLES * self.events
+        with Stack(str(self.folder / f"stack-many-{mode}")) as stack:
+            stack.mongo({"sandboxGenerate": "shop.orders", "events": count, "seed": 1, "bytes": DOCUMENT_BYTES, "collections": TABLES})
+            environment = stack.environment(table="{collection}")
+            del environment["MONGO_COLL"]
+
+            def check() -> str | None:
+                tables = {name: table["rows"] for name, table in stack.snowflake("dump")["tables"].items() if "NEBULA" not in name}
+                wrong = [name for name, rows in tables.items() if rows != self.events]
+                if len(tables) != TABLES or wrong:
+                    return f"FAILED: {len(tables)} tables, {len(wrong)} of them with other rows, such as {wrong[:1]}"
+                for name in sorted(tables)[::TABLES // 20]:
+                    path = stack.export(f'"{name.split(".", 2)[2]}"', self.folder / "one.parquet")
+                    problem = judged("Sandbox.contents", "changes" if mode == "append" else "merged", path)
+                    path.unlink()
+                    if problem:
+                        return f"{name}: {problem}"
+                return None
+
+            return self.run(f"mongo -> {TABLES} tables, {mode}", [
+                "--source", "mongo", "--dest", "snowflake_optimized", "--until-caught-up", *FROM_THE_START,
+                *settings(destination__write_mode=mode)], environment, count * DOCUMENT_BYTES, count,
+                Stall(0, None, None, reads_files=False), check)
 
     def mongo_to_adls(self) -> Outcome:
         count = self.size // DOCUMENT_BYTES
@@ -265,7 +304,12 @@ PATHS = {
     "jsonl-file": lambda bench: bench.file_to_file("jsonl"),
     "csv-file": lambda bench: bench.file_to_file("csv"),
     "file-snowflake": Bench.file_to_snowflake,
+    "csv-snowflake": lambda bench: bench.file_to_snowflake("csv"),
+    "file-snowflake-parquet": lambda bench: bench.file_to_snowflake(file_format="PARQUET"),
     "mongo-snowflake": Bench.mongo_to_snowflake,
+    "mongo-snowflake-merge": lambda bench: bench.mongo_to_snowflake("merge"),
+    "mongo-snowflake-many": lambda bench: bench.mongo_to_many_tables("append"),
+    "mongo-snowflake-many-merge": lambda bench: bench.mongo_to_many_tables("merge"),
     "mongo-adls": Bench.mongo_to_adls,
 }
 
@@ -275,6 +319,7 @@ def main() -> int:
     parser.add_argument("--megabytes", type=int, default=2000, help="of each input")
     parser.add_argument("--stall", type=float, default=30, help="seconds; 0: none")
     parser.add_argument("--limit", type=float, default=256, help="MiB")
+    parser.add_argument("--events-a-table", type=int, default=40, help="where thousands of tables are written")
     parser.add_argument("--folder", help="where inputs, outputs and stand-ins lie")
     parser.add_argument("paths", nargs="*", metavar="PATH", help=", ".join(PATHS))
     arguments = parser.parse_args()

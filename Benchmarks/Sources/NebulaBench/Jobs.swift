@@ -123,7 +123,7 @@ private final class AnswerReader: BatchReader {
     for list in eventLists(answers) {
       for run in try events.read(bytes, list, end: nil, nil).runs {
         if !run.draft.rejected.isEmpty { fail("an event was refused") }
-        batches.append(run.draft.batch(at: nil, lag: RecordBatch.Lag()))
+        batches.append(run.draft.batch(at: nil, lag: RecordBatch.Lag(), copy: .none))
       }
     }
     return batches

@@ -48,10 +48,15 @@ struct Limit {
         limit.inputBytes += bytes.count
         do {
           for batch in try reader.batches(bytes) {
-            if encoder == nil { encoder = RowEncoding.make(try job.layout(batch), options: Stage.options) }
-            try encoder?.start(batch)
+            if encoder == nil { encoder = RowEncoding.make(try job.layout(batch), options: Stage.options, epoch: Stage.epoch) }
+            try encoder?.start(batch, order: 0)
             try batch.withBytes { (bytes) throws(NebulaError) in
-              for index in 0..<batch.count { try encoder?.append(index, of: batch, bytes) }
+              var index = 0
+              while index < batch.count, let encoder {
+                let run = try encoder.appendRun(index..<batch.count, of: batch, bytes, room: .max)
+                if run == 0 { _ = try encoder.append(index, of: batch, bytes) }
+                index += max(run, 1)
+              }
             }
             limit.records += batch.count
           }
@@ -88,6 +93,7 @@ struct Limit {
 /// What all workers' files share: as the program has it, but for the upload itself.
 struct Stage: Sendable {
   static let options = SnowflakeOptions()
+  static let epoch = EpochID(generation: 1, sequence: 1)
   let spool: Spool
   let budget = MemoryBudget(bytes: 128 << 20)
   let shelf: CompressorShelf
@@ -106,18 +112,19 @@ struct Stage: Sendable {
     let table = TableName(
       database: Identifier(exactly: "RAW"), schema: Identifier(exactly: "SHOP"), name: Identifier(exactly: "ORDERS"))
     return FileWriter(
-      lane: LaneKey(table: table, layout: layout), name: name, encryption: encryption,
-      encoder: RowEncoding.make(layout, options: Self.options),
+      lane: LaneKey(table: table, version: 0, layout: layout), name: name, encryption: encryption,
+      encoder: RowEncoding.make(layout, options: Self.options, epoch: Self.epoch),
       staged: try StagedBytes(
         name: name, preparation: FilePreparation(encryption: encryption, needsMD5: false), budget: budget, spool: spool),
-      rule: RollRule(Self.options), compressors: shelf, opened: .zero)
+      rule: RollRule(Self.options), opened: .zero
+    ) { [shelf] () throws(NebulaError) in try CompressedSink(shelf) }
   }
 
   /// Ends a file; its bytes stay where an upload would find them. Those in memory give their budget back, as if the
   /// upload were done at once.
   func close(_ file: FileWriter) async throws -> Closed {
     let body = try await file.finish().body
-    if case .bytes = body.body { await file.release() }
+    if case .shared = body.body { await file.release() }
     return Closed(file: file, body: body)
   }
 }
@@ -131,7 +138,7 @@ struct Closed: Sendable {
   func taken() async -> Staged {
     let bytes: [UInt8]
     switch body.body {
-    case .bytes(let content): bytes = content
+    case .shared(let content): bytes = Array(content.base)
     case .file(let path, _, let length): bytes = whole(path, length)
     default: fail("a body of another kind")
     }
@@ -200,10 +207,10 @@ struct Run {
           var next = 0
           while next < batch.count {
             let open = try file ?? stage.open("\(worker)-\(files.count)", layout)
-            next = try open.encode(batch, .all(batch.count), from: next, rejected: &rejected)
+            next = try open.encode(batch, .all(batch.count), from: next, order: 0, rejected: &rejected)
             let isSettled = try await open.settle()
             file = open
-            if open.isFull || !isSettled {
+            if open.whyFull != nil || !isSettled {
               files.append(try await stage.close(open))
               file = nil
             }
