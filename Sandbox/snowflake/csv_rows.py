@@ -108,22 +108,27 @@ def _split(data, f):
 
 
 def _pattern(f):
+    """One field and what ends it: what stands in quotes, what stands behind them, or a field without quotes; the end."""
     quoted = lambda c: re.escape(c.encode())
+    # What was once taken is not given back. Python before 3.11.5 errs with possessive repeats, so a look ahead does it.
+    taken = lambda group, parts: rb"(?=((?:" + rb"|".join(parts) + rb")*))(?:\%d)" % group
     field = quoted(f.field) if f.field else rb"(?!)"
     bare = f.escape or f.escape_unenclosed
     within = f.escape if f.escape and f.escape != f.quote else None
-    space = rb"[ \t]*+" if f.trim_space else b""
-    body = rb"(?!)"
+    space = rb"[ \t]*" if f.trim_space else b""
     if f.quote:
         q = quoted(f.quote)
-        body = q + rb"((?:[^" + q + (quoted(within) if within else b"") + rb"]|" + q + q + (rb"|" + quoted(within) + rb"." if within else b"") \
-            + rb")*+)" + q + space + rb"((?:(?!" + field + rb")[^\r\n])*+)"
+        content = [rb"[^" + q + (quoted(within) if within else b"") + rb"]+", q + q] + ([quoted(within) + rb"."] if within else [])
+        body = q + taken(1, content) + q + space + taken(2, [rb"(?!" + field + rb")[^\r\n]"])
     else:
         body = rb"((?!))((?!))"
     first = quoted(f.field[0]) if f.field else b""
-    plain = rb"((?:[^\r\n" + first + (quoted(bare) if bare else b"") + rb"]|" + (quoted(bare) + rb"(?:.|\Z)|" if bare else b"") \
-        + (rb"(?!" + field + rb")" + first if f.field else rb"(?!)") + rb")*+)"
-    return re.compile(space + rb"(?:" + body + rb"|" + plain + rb")(" + field + rb"|\r\n|\n|\r|\Z)", re.S)
+    content = [rb"[^\r\n" + first + (quoted(bare) if bare else b"") + rb"]+"]
+    if bare:
+        content.append(quoted(bare) + rb"(?:.|\Z)")
+    if f.field:
+        content.append(rb"(?!" + field + rb")" + first)
+    return re.compile(space + rb"(?:" + body + rb"|" + taken(3, content) + rb")(" + field + rb"|\r\n|\n|\r|\Z)", re.S)
 
 
 def _scanned(data, f):
