@@ -1,6 +1,6 @@
 """`make warehouse`: our program loading the Snowflake stand-in, beside Snowflake's own connector and DuckDB.
 
-    python -m Sandbox.warehouse_rate [--rows 3000000] [--documents 1000000] [--rounds 3] [--only TEXT…] [--folder DIR]
+    python -m Sandbox.warehouse_rate [--rows 3000000] [--documents 500000] [--rounds 3] [--only TEXT…] [--folder DIR]
 
 All from the same uncompressed files, in turns. Our program and the connector (PUT of as many files as our program staged,
 then one COPY) load the same columns of the same types; DuckDB writes compressed files and uploads nothing; the floor is compressing,
@@ -203,7 +203,7 @@ def table(kind: str, records: int, size: int, found: dict[str, list[Figures]]) -
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=3_000_000)
-    parser.add_argument("--documents", type=int, default=1_000_000)
+    parser.add_argument("--documents", type=int, default=500_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=[], help="ways whose names hold one of these")
     parser.add_argument("--kinds", nargs="*", default=["csv", "json"])

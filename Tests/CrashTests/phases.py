@@ -88,6 +88,17 @@ def wake(zombie: Run) -> None:
     assert "state.fenced" in zombie.output[begin:], f"ended with {code}:\n{zombie.output[-3000:]}"
 
 
+def must_be_fenced(scenario, point: str) -> None:
+    """A process stalls at the point, another takes over, and the first one wakes: it writes nothing more."""
+    scenario.change()
+    zombie = stall(scenario, point, 2)
+    heir = take_over(scenario)
+    wake(zombie)
+    heir.signal(signal.SIGTERM)
+    assert heir.wait(60) == 0, heir.output[-3000:]
+    scenario.must_be_equal()
+
+
 def is_stopped(pid: int) -> bool:
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
         return file.read().rpartition(")")[2].split()[0] == "T"

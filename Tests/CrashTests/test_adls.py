@@ -13,7 +13,7 @@ from Sandbox.stack import FILESYSTEM, Stack
 
 from .chaos_adls import POINTS, to_lake
 from .lake import MongoToLake, wait_until
-from .phases import stall, take_over, wake
+from .phases import must_be_fenced
 
 @pytest.fixture(scope="module")
 def stack():
@@ -65,13 +65,7 @@ def test_two_hundred_collections_at_once(stack):
 def test_a_zombie_wakes_and_writes_nothing(stack, layout, point):
     """The old process stalls at the point (SIGSTOP), a new one takes over, the old one goes on (SIGCONT)."""
     scenario = MongoToLake(stack, f"zombie_{layout}_{point}", layout=layout)
-    scenario.change()
-    zombie = stall(scenario, point, 2)
-    heir = take_over(scenario)
-    wake(zombie)
-    heir.signal(signal.SIGTERM)
-    assert heir.wait(60) == 0, heir.output[-3000:]
-    scenario.must_be_equal()
+    must_be_fenced(scenario, point)
 
 
 @pytest.mark.parametrize("fault", [

@@ -7,7 +7,7 @@ import pytest
 from .chaos_snowflake import to_table
 from .modes import BACKGROUND, MODES, MongoToTable
 from .mongo_scenario import wait_until
-from .phases import stall, take_over, wake
+from .phases import must_be_fenced
 
 POINTS = [
     *[("merge_hard", point) for point in MODES["merge_hard"].points],
@@ -32,13 +32,7 @@ def test_dies_and_recovers(stack, mode, point):
 @pytest.mark.parametrize("mode, point", [("merge_hard", "mid-merge"), ("merge_async", "while-polling")])
 def test_a_zombie_wakes_and_writes_nothing(stack, mode, point):
     scenario = MongoToTable(stack, f"zombie_{mode}", MODES[mode], documents=600)
-    scenario.change()
-    zombie = stall(scenario, point, 2)
-    heir = take_over(scenario)
-    wake(zombie)
-    heir.signal(signal.SIGTERM)
-    assert heir.wait(60) == 0, heir.output[-3000:]
-    scenario.must_be_equal()
+    must_be_fenced(scenario, point)
 
 
 @pytest.mark.parametrize("mode, fault", [

@@ -18,7 +18,7 @@ import requests
 import snowflake.connector
 import zstandard
 from cryptography.hazmat.primitives.asymmetric import rsa
-from snowflake_fixtures import Error, in_thread, name, run, session, settings, standin, until  # noqa: F401
+from snowflake_fixtures import Error, in_thread, name, put, run, session, settings, stage, standin, until  # noqa: F401
 from snowflake_rig import PASSWORD, ROOT, USER, Bare, StandIn
 
 
@@ -603,25 +603,6 @@ def test_encryption_vectors():
 
 
 # --- COPY
-
-@pytest.fixture
-def stage(run):
-    """A local stage: put(name, content) and its name."""
-    stage = name("STAGE")
-    run(f"CREATE STAGE {stage}")
-    return stage
-
-
-@pytest.fixture
-def put(standin, run, stage, tmp_path):
-    standin.control("stage", {"stage": f"DB.SCH.{stage}", "location": "LOCAL_FS"})
-
-    def put(file, content):
-        path = tmp_path / file
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        run(f"PUT file://{path} @{stage} AUTO_COMPRESS=FALSE OVERWRITE=TRUE")
-    return put
-
 
 class TestCopy:
     def test_transformation(self, run, put, stage):

@@ -133,8 +133,8 @@ import Testing
 
 /// An external stage in each cloud's store, with the least of Snowflake beside it.
 @Suite(.enabled(if: StandIn.isAvailable), .serialized) final class ExternalStageTests {
-  static let server = Result { try ChildServer("external_stage_server.py") }
-  let server: ChildServer
+  static let server = Result { try PythonServer("external_stage_server.py") }
+  let server: PythonServer
   private let http = HTTPClient()
 
   init() async throws {
@@ -334,31 +334,4 @@ import Testing
     #expect(await !missing.destination.stage.check(folder: "nebula/orders")[0].passed)
     await missing.close()
   }
-}
-
-/// A Python server of RefereeTests: it says in its first line, in JSON, where it listens, and ends when its stdin does.
-final class ChildServer: @unchecked Sendable {  // unchanged after init
-  private let told: JSONValue
-  private let process = Process()
-  private let input = Pipe()
-
-  init(_ script: String) throws {
-    let output = Pipe()
-    process.executableURL = URL(fileURLWithPath: StandIn.root + "/.venv/bin/python")
-    process.arguments = [StandIn.root + "/Tests/RefereeTests/" + script]
-    (process.standardInput, process.standardOutput) = (input, output)
-    try process.run()
-    var line = Data()
-    while !line.contains(UInt8(ascii: "\n")) {
-      let piece = output.fileHandleForReading.availableData
-      if piece.isEmpty { break }
-      line += piece
-    }
-    told = try JSONValue(parsing: Array(line))
-  }
-  deinit {
-    try? input.fileHandleForWriting.close()
-    process.waitUntilExit()
-  }
-  func port(_ name: String) -> Int { Int(told[name]?.integer ?? 0) }
 }

@@ -144,6 +144,10 @@ import Testing
     let prepared = try await rig.prepare(.at(1, 1), [ChangeBatch.orders(3)])
     #expect(try await rig.commit(prepared).rows == 3)
     #expect(rig.log.all.contains { $0.contains("could not be swept") })
+    let health = rig.health.verdict(at: Timekeeper.quick.monotonic())
+    #expect(health.state == .degraded)
+    #expect(
+      health.reasons.first?.hasPrefix("loaded files stay in the stage: snowflake.not_permitted") == true, "\(health)")
     await rig.close()
   }
 

@@ -220,7 +220,9 @@ public actor SnowflakeDestination: Destination {
     }
     do {
       try await opened().destroy(try Manifest(decoding: prepared), prepared.id)
+      Meter(context).removed()
     } catch {
+      Meter(context).notRemoved(error)
       context.log.warning("Loaded files of epoch \(receipt.id) stay in the stage \(stage.name.sql): \(error)")
     }
   }
@@ -234,7 +236,9 @@ public actor SnowflakeDestination: Destination {
       let stale = sweep.stale(try await stage.entries(below: folder), now: context.clock.wall())
       for prefix in stale { try await stage.remove(folder, prefix: prefix) }
       if !stale.isEmpty { context.log.info("Files that nobody needs any more are removed from the stage.") }
+      Meter(context).removed()
     } catch {
+      Meter(context).notRemoved(error)
       context.log.warning("The stage \(stage.name.sql) could not be swept: \(error)")
     }
   }

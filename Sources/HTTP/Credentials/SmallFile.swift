@@ -43,7 +43,7 @@ public struct SmallFile: Sendable {
 
   /// The token that is all of its content.
   public func token() throws(NebulaError) -> String {
-    let token = String(decoding: try read(), as: UTF8.self).trimmingBlanks
+    let token = String(decoding: try read(), as: UTF8.self).trimmed
     guard !token.isEmpty else { throw failed("it is empty") }
     guard !token.contains(where: \.isWhitespace) else { throw failed("it holds no token") }
     return token
@@ -57,9 +57,9 @@ public struct SmallFile: Sendable {
   }
 }
 
-extension String {
+extension StringProtocol {
   /// Without blanks and line breaks around it.
-  fileprivate var trimmingBlanks: String {
+  public var trimmed: String {
     var text = Substring(self)
     while text.first?.isWhitespace == true { text.removeFirst() }
     while text.last?.isWhitespace == true { text.removeLast() }

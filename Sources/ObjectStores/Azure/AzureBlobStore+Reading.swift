@@ -6,9 +6,9 @@ extension AzureBlobStore: ReadableObjectStore, PrefixListableStore {
   public func read(_ key: String, range: Range<Int>?, ifMatch: String?) async throws -> ObjectContent? {
     if let range, range.isEmpty { return try await emptyContent(key, ifMatch: ifMatch) }
     var call = AzureCall(operation: "GET of \(key)", service: .blob, method: "GET", key: key)
-    if let range { call.headers["x-ms-range"] = "bytes=\(range.lowerBound)-\(range.upperBound - 1)" }
+    if let range { call.headers["x-ms-range"] = RangeReading.header(range) }
     if let ifMatch { call.headers["If-Match"] = ifMatch }
-    call.maxResponseBytes = range.map { $0.count + (1 << 16) } ?? 1 << 30
+    call.maxResponseBytes = RangeReading.largestAnswer(range)
     let answer = try await session.send(call) {
       [200, 206, 416].contains($0.status) || $0.isMissing || $0.isConditionFailed
     }
@@ -20,13 +20,6 @@ extension AzureBlobStore: ReadableObjectStore, PrefixListableStore {
       metadata.removeValue(forKey: AzureProperties.mark)
       return StoredObject(key: key, size: $0, etag: answer.etag, metadata: metadata)
     }
-  }
-
-  /// Nothing is asked for, or nothing is left there.
-  private func emptyContent(_ key: String, ifMatch: String?) async throws -> ObjectContent? {
-    guard let object = try await head(key) else { return nil }
-    guard ifMatch == nil || isSameETag(object.etag, ifMatch) else { throw Refusal.changed(key) }
-    return ObjectContent(bytes: [], object: object)
   }
 
   /// One page of the names that begin with `prefix`.

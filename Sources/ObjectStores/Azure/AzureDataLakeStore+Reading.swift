@@ -7,24 +7,15 @@ extension AzureDataLakeStore: ReadableObjectStore, ListableObjectStore {
     try Self.check(key)
     if let range, range.isEmpty { return try await emptyContent(key, ifMatch: ifMatch) }
     var call = AzureCall(operation: "GET of \(key)", service: .dfs, method: "GET", key: key)
-    if let range { call.headers["x-ms-range"] = "bytes=\(range.lowerBound)-\(range.upperBound - 1)" }
+    if let range { call.headers["x-ms-range"] = RangeReading.header(range) }
     if let ifMatch { call.headers["If-Match"] = ifMatch }
-    call.maxResponseBytes = range.map { $0.count + (1 << 16) } ?? 1 << 30
+    call.maxResponseBytes = RangeReading.largestAnswer(range)
     let answer = try await session.send(call) {
       $0.status == 200 || $0.status == 206 || $0.isMissing || $0.status == 416
     }
     if answer.isMissing { return nil }
     if answer.status == 416 { return try await emptyContent(key, ifMatch: ifMatch) }
-    // a service that does not know ranges sends all of it
-    let bytes = answer.status == 200 ? range.map { answer.bytes(in: $0) } : nil
-    return ObjectContent(bytes: bytes ?? answer.response.body, object: answer.object(key))
-  }
-
-  /// Nothing is asked for, or nothing is left there.
-  private func emptyContent(_ key: String, ifMatch: String?) async throws -> ObjectContent? {
-    guard let object = try await head(key) else { return nil }
-    guard ifMatch == nil || isSameETag(object.etag, ifMatch) else { throw Refusal.changed(key) }
-    return ObjectContent(bytes: [], object: object)
+    return answer.response.content(of: range) { answer.object(key, size: $0) }
   }
 
   /// One page of a folder.
@@ -66,15 +57,11 @@ enum AzureListing {
 }
 
 extension AzureAnswer {
-  /// What the headers of a GET or HEAD say.
-  func object(_ key: String) -> StoredObject {
+  /// The file that a GET is of; `size` is its whole length.
+  func object(_ key: String, size: Int) -> StoredObject {
     let file = markedFile(key).state
-    let whole = headers["Content-Range"]?.split(separator: "/").last.flatMap { Int($0) }
-    return StoredObject(
-      key: key, size: whole ?? response.body.count, etag: file.etag, metadata: file.properties)
+    return StoredObject(key: key, size: size, etag: file.etag, metadata: file.properties)
   }
-
-  func bytes(in range: Range<Int>) -> [UInt8] { Array(response.body[range.clamped(to: 0..<response.body.count)]) }
 
   /// A file's description, and the mark of what made it.
   func markedFile(_ key: String) -> MarkedFile {

@@ -54,9 +54,9 @@ extension GCSBucketStore: ReadableObjectStore, PrefixListableStore {
     var call = GCSSession.Call(operation: "GET of \(key)", method: "GET", key: key, query: [("alt", "media")])
     // without it, what is stored as gzip would be unpacked on the way
     call.headers["Accept-Encoding"] = "gzip"
-    if let range { call.headers["Range"] = "bytes=\(range.lowerBound)-\(range.upperBound - 1)" }
+    if let range { call.headers["Range"] = RangeReading.header(range) }
     if let ifMatch { call.query.append(("ifGenerationMatch", ifMatch)) }
-    call.maxResponseBytes = range.map { $0.count + (1 << 16) } ?? 1 << 30
+    call.maxResponseBytes = RangeReading.largestAnswer(range)
     let response = try await session.send(call, accepting: [200, 206, 404, 412, 416])
     switch response.status {
     case 404: return nil
@@ -67,13 +67,6 @@ extension GCSBucketStore: ReadableObjectStore, PrefixListableStore {
         StoredObject(key: key, size: $0, etag: response.headers["x-goog-generation"])
       }
     }
-  }
-
-  /// Nothing is asked for, or nothing is left there.
-  private func emptyContent(_ key: String, ifMatch: String?) async throws -> ObjectContent? {
-    guard let object = try await head(key) else { return nil }
-    guard ifMatch == nil || object.etag == ifMatch else { throw Refusal.changed(key) }
-    return ObjectContent(bytes: [], object: object)
   }
 
   /// One page of the names that begin with `prefix`.

@@ -6,10 +6,10 @@ extension GCSObjectStore: ReadableObjectStore {
   public func read(_ key: String, range: Range<Int>?, ifMatch: String?) async throws -> ObjectContent? {
     // Without it, what is stored as gzip would be unpacked on the way.
     var headers: HTTPHeaders = ["Accept-Encoding": "gzip"]
-    if let range, !range.isEmpty { headers["Range"] = "bytes=\(range.lowerBound)-\(range.upperBound - 1)" }
+    if let range, !range.isEmpty { headers["Range"] = RangeReading.header(range) }
     if let ifMatch { headers["If-Match"] = "\"\(ifMatch)\"" }
     let response = try await send(
-      "GET", key, headers: headers, maxResponseBytes: range.map { $0.count + (1 << 16) } ?? 1 << 30,
+      "GET", key, headers: headers, maxResponseBytes: RangeReading.largestAnswer(range),
       accepting: [200, 206, 404, 412, 416])
     switch response.status {
     case 404: return nil

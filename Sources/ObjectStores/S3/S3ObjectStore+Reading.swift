@@ -6,9 +6,9 @@ extension S3ObjectStore: ReadableObjectStore, PrefixListableStore {
   public func read(_ key: String, range: Range<Int>?, ifMatch: String?) async throws -> ObjectContent? {
     if let range, range.isEmpty { return try await emptyContent(key, ifMatch: ifMatch) }
     var call = S3Session.Call(operation: "GET of \(key)", method: "GET", key: key)
-    if let range { call.headers["Range"] = "bytes=\(range.lowerBound)-\(range.upperBound - 1)" }
+    if let range { call.headers["Range"] = RangeReading.header(range) }
     if let ifMatch { call.headers["If-Match"] = "\"\(ifMatch.bareETag)\"" }
-    call.maxResponseBytes = range.map { $0.count + (1 << 16) } ?? 1 << 30
+    call.maxResponseBytes = RangeReading.largestAnswer(range)
     let response = try await session.send(call, accepting: [200, 206, 404, 412, 416])
     switch response.status {
     case 404: return nil
@@ -16,13 +16,6 @@ extension S3ObjectStore: ReadableObjectStore, PrefixListableStore {
     case 416: return try await emptyContent(key, ifMatch: ifMatch)  // it ends before the range
     default: return response.content(of: range) { Self.described(key, response, size: $0) }
     }
-  }
-
-  /// Nothing is asked for, or nothing is left there.
-  private func emptyContent(_ key: String, ifMatch: String?) async throws -> ObjectContent? {
-    guard let object = try await head(key) else { return nil }
-    guard ifMatch == nil || isSameETag(object.etag, ifMatch) else { throw Refusal.changed(key) }
-    return ObjectContent(bytes: [], object: object)
   }
 
   /// One page of the names that begin with `prefix`.
@@ -58,15 +51,5 @@ enum S3Listing {
     // what says that it is cut and not where would be taken for all
     guard XMLText.first("IsTruncated", in: result) != "true" || next?.isEmpty == false else { return nil }
     return ObjectListing(objects, folders: folders, next: next)
-  }
-}
-
-extension HTTPResponse {
-  /// What was read: a service that does not know ranges sends all of it. `describe` is given the object's whole length.
-  func content(of range: Range<Int>?, _ describe: (Int) -> StoredObject) -> ObjectContent {
-    let whole = headers["Content-Range"]?.split(separator: "/").last.flatMap { Int($0) } ?? body.count
-    let isCut = status == 206 || range == nil
-    return ObjectContent(
-      bytes: isCut ? body : Array(body[(range ?? 0..<body.count).clamped(to: 0..<body.count)]), object: describe(whole))
   }
 }

@@ -137,15 +137,9 @@ struct RejectFinder: Sendable {
     let preparation = try await stage.preparation(folder: folder, file: name, .none)
     let plain = row.bytes + [UInt8(ascii: "\n")]
     let body = try preparation.encryption.map { try Crypto.aesCBCEncrypt(plain, key: $0.fileKey, iv: $0.iv) } ?? plain
-    var md5: [UInt8]?
-    if preparation.needsMD5 {
-      let sum = Crypto.MD5()
-      sum.update(body)
-      md5 = sum.finish()
-    }
-    try await stage.upload(
-      StagedBody(body: .bytes(body), sha256: Crypto.sha256(plain), md5: md5), file: name, folder: folder,
-      encryption: preparation.encryption, .none)
+    let staged = StagedBody(
+      body: .bytes(body), sha256: Crypto.sha256(plain), md5: preparation.needsMD5 ? Crypto.md5(body) : nil)
+    try await stage.upload(staged, file: name, folder: folder, encryption: preparation.encryption, .none)
   }
 
   private func remove(_ prefix: String, _ table: StagedTable) async {

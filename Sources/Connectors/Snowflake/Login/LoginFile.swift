@@ -47,13 +47,3 @@ struct LoginFile {
   /// `644`
   var permissions: String { String(mode & 0o777, radix: 8) }
 }
-
-extension String {
-  /// Without blanks and line breaks around it.
-  var trimmed: String {
-    var text = Substring(self)
-    while text.first?.isWhitespace == true { text.removeFirst() }
-    while text.last?.isWhitespace == true { text.removeLast() }
-    return String(text)
-  }
-}

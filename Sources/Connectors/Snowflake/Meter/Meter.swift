@@ -68,6 +68,13 @@ struct Meter: Sendable {
     health.trouble(Self.uploads, "uploads fail: \(error.code.rawValue)", at: clock.monotonic())
   }
 
+  /// Files that nobody needs stay in the stage; they are removed with later ones, but somebody pays for them meanwhile.
+  func notRemoved(_ error: any Error) {
+    let code = (error as? NebulaError)?.code.rawValue ?? "\(error)"
+    health.trouble(Self.stage, "loaded files stay in the stage: \(code)", at: clock.monotonic())
+  }
+  func removed() { health.relief(Self.stage) }
+
   // MARK: sessions
 
   func sessions(inUse: Int) { metrics.set("snowflake.sessions_in_use", Int64(inUse)) }
@@ -119,6 +126,7 @@ struct Meter: Sendable {
   private static let requests = HealthTopic("snowflake.requests", fadesAfter: .seconds(300))
   private static let renewals = HealthTopic("snowflake.renewals", fadesAfter: .seconds(300))
   private static let uploads = HealthTopic("snowflake.uploads", fadesAfter: .seconds(300))
+  private static let stage = HealthTopic("snowflake.stage", unhealthyAfter: nil)
   // Another writer's last commit is a usual thing to wait for.
   private static let lock = HealthTopic("snowflake.lock", degradedAfter: .seconds(5))
   // Backpressure is how a fast source is slowed down; being stuck is not.

@@ -15,9 +15,8 @@ final class ChangeEncoder: RowEncoder {
   private let hasOverflow: Bool
   private let limit: Int
   private let starts = RowStarts()
-  private let copiedRow = CopiedRowID()
+  private let ids = RowIDs()
   private let keyText = OutputBuffer(capacity: 128)
-  private let scratch = OutputBuffer(capacity: 512)
   private var namespaces = NamespaceText()
   private var sweeps: [Sweep] = []
   private(set) var copied = CopiedRows.none
@@ -35,6 +34,7 @@ final class ChangeEncoder: RowEncoder {
   func start(_ batch: RecordBatch, order: UInt32) throws(NebulaError) {
     starts.removeAll()
     namespaces.removeAll()
+    ids.removeAll()
     guard batch.format != .csv, batch.changes != nil else {
       throw NebulaError(
         .formatMismatch, "Plain records came for a table of changes.",
@@ -51,16 +51,7 @@ final class ChangeEncoder: RowEncoder {
     guard let changes = batch.changes else { return false }
     let document = changes.documents[index].slice(of: bytes)
     if key != nil, try isNoRow(index, changes, batch, document) { return false }
-    let start = rows.count
-    do { try row(index, changes, batch, bytes, document) } catch {
-      rows.truncate(to: start)
-      throw error
-    }
-    let length = rows.count - start - 1
-    guard length <= limit else {
-      rows.truncate(to: start)
-      throw RowEncoding.tooLarge(length, limit)
-    }
+    try appendRow(limit: limit) { () throws(NebulaError) in try row(index, changes, batch, bytes, document) }
     copied.add(changes.operations[index] == .snapshot ? .at(changes.sequences[index]) : .mixed)
     return true
   }
@@ -84,14 +75,11 @@ final class ChangeEncoder: RowEncoder {
     _ document: UnsafeRawBufferPointer
   ) throws(NebulaError) {
     starts.append(index, changes, batch, to: rows)
-    rows.append(",\"seq\":\"")
-    rows.append(changes.sequences[index])
-    rows.append("\"")
     try writeKey(index, changes, bytes, batch)
     if key != nil {
       rows.append(changes.operations[index] == .delete ? ",\"deleted\":true" : ",\"deleted\":false")
     } else {
-      try writeID(index, changes, bytes, batch)
+      try ids.append(index, changes, batch, bytes, to: rows)
     }
     if !document.isEmpty { try write(document, batch.format) }
     rows.append("}\n")
@@ -137,20 +125,6 @@ final class ChangeEncoder: RowEncoder {
     namespaces.text(of: index, batch).withUnsafeBytes { key.append($0) }
     key.high = changes.sequences[index].clusterTime
     key.low = UInt64(changes.sequences[index].index)
-  }
-
-  private func writeID(
-    _ index: Int, _ changes: ChangeColumns, _ bytes: UnsafeRawBufferPointer, _ batch: RecordBatch
-  ) throws(NebulaError) {
-    let token = changes.tokens[index].slice(of: bytes)
-    guard !token.isEmpty else { return }
-    rows.append(",\"id\":")
-    guard changes.operations[index] == .snapshot else { return JSONText.appendString(token, to: rows) }
-    scratch.removeAll(keepingCapacity: true)
-    try copiedRow.append(
-      token: token, namespace: namespaces.text(of: index, batch), key: changes.keys[index].slice(of: bytes),
-      batch.format, to: scratch)
-    scratch.withBytes { JSONText.appendString($0, to: rows) }
   }
 }
 

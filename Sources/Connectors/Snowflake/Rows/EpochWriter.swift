@@ -384,9 +384,11 @@ actor EpochWriter {
   private func sweepAfterCopy(_ manifest: inout Manifest) async throws {
     guard let since = copy.ended, parts.options.writeMode == .merge else { return }
     let sweep = Sweep(namespace: nil, before: CollectionChange.text(since), operation: "gone")
+    // Of several layouts of a table the last.
+    let places = Dictionary(manifest.tables.indices.map { (manifest.tables[$0].table, $0) }, uniquingKeysWith: { $1 })
     for key in try await parts.registry.mergedTables() {
       let index =
-        manifest.tables.lastIndex { $0.table == key.table }
+        places[key.table]
         ?? {
           manifest.tables.append(
             StagedTable(

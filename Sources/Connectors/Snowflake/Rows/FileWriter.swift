@@ -154,7 +154,7 @@ final class FileWriter: @unchecked Sendable {
   private func addRun(
     _ places: Range<Int>, _ selection: Selection, _ batch: RecordBatch, _ bytes: UnsafeRawBufferPointer
   ) throws(NebulaError) -> Int {
-    guard case .all = selection, keyed == nil else { return 0 }
+    guard batch.format == .csv, case .all = selection, keyed == nil else { return 0 }
     let records = places.prefix(rule.maxRecords - self.records)
     let count = try encoder.appendRun(records, of: batch, bytes, room: max(1, rule.piece - rows.count))
     self.records += count

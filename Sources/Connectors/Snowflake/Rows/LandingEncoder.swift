@@ -6,11 +6,9 @@ internal import NebulaFormats
 final class LandingEncoder: RowEncoder {
   let rows = OutputBuffer(capacity: 1024)
   private let documents: BSONToJSON
-  private let copiedRow = CopiedRowID()
   private let limit: Int
-  private let scratch = OutputBuffer(capacity: 512)
   private let starts = RowStarts()
-  private var namespaces = NamespaceText()
+  private let ids = RowIDs()
 
   init(json: DocumentJSON, limit: Int) {
     documents = BSONToJSON(BSONJSONMode(json))
@@ -21,7 +19,7 @@ final class LandingEncoder: RowEncoder {
 
   func start(_ batch: RecordBatch, order: UInt32) throws(NebulaError) {
     starts.removeAll()
-    namespaces.removeAll()
+    ids.removeAll()
     guard batch.format != .csv else {
       throw NebulaError(
         .formatMismatch, "Changes came as CSV, which the landing table can't take.", remedy: "Report the defect.")
@@ -29,8 +27,7 @@ final class LandingEncoder: RowEncoder {
   }
 
   func append(_ index: Int, of batch: RecordBatch, _ bytes: UnsafeRawBufferPointer) throws(NebulaError) -> Bool {
-    let start = rows.count
-    do {
+    try appendRow(limit: limit) { () throws(NebulaError) in
       if let changes = batch.changes {
         try change(index, changes, batch, bytes)
       } else {
@@ -38,15 +35,7 @@ final class LandingEncoder: RowEncoder {
         JSONText.appendString(batch.namespaces[0].description, to: rows)
         try value(",\"document\":", batch.records[index].slice(of: bytes), batch.format)
       }
-    } catch {
-      rows.truncate(to: start)
-      throw error
-    }
-    rows.append("}\n")
-    let length = rows.count - start - 1
-    guard length <= limit else {
-      rows.truncate(to: start)
-      throw RowEncoding.tooLarge(length, limit)
+      rows.append("}\n")
     }
     return true
   }
@@ -55,34 +44,11 @@ final class LandingEncoder: RowEncoder {
     _ index: Int, _ changes: ChangeColumns, _ batch: RecordBatch, _ bytes: UnsafeRawBufferPointer
   ) throws(NebulaError) {
     starts.append(index, changes, batch, to: rows)
-    sequence(changes.sequences[index])
-    let key = changes.keys[index].slice(of: bytes)
-    let token = changes.tokens[index].slice(of: bytes)
-    if changes.operations[index] == .snapshot {
-      try copiedID(token, namespaces.text(of: index, batch), key, batch.format)
-    } else if !token.isEmpty {
-      rows.append(",\"id\":")
-      JSONText.appendString(token, to: rows)
-    }
-    try value(",\"key\":", key, batch.format)
+    try ids.append(index, changes, batch, bytes, to: rows)
+    try value(",\"key\":", changes.keys[index].slice(of: bytes), batch.format)
     try value(",\"document\":", changes.documents[index].slice(of: bytes), batch.format)
     try value(",\"before\":", changes.befores[index].slice(of: bytes), batch.format)
     try value(",\"update\":", changes.updates[index].slice(of: bytes), batch.format)
-  }
-
-  private func sequence(_ sequence: ChangeSequence) {
-    rows.append(",\"seq\":\"")
-    rows.append(sequence)
-    rows.append("\"")
-  }
-
-  private func copiedID(
-    _ token: UnsafeRawBufferPointer, _ namespace: [UInt8], _ key: UnsafeRawBufferPointer, _ format: PayloadFormat
-  ) throws(NebulaError) {
-    scratch.removeAll(keepingCapacity: true)
-    try copiedRow.append(token: token, namespace: namespace, key: key, format, to: scratch)
-    rows.append(",\"id\":")
-    scratch.withBytes { JSONText.appendString($0, to: rows) }
   }
 
   @inline(__always) private func value(

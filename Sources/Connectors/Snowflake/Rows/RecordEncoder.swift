@@ -116,9 +116,8 @@ final class RecordEncoder: RowEncoder {
   }
 
   func append(_ index: Int, of batch: RecordBatch, _ bytes: UnsafeRawBufferPointer) throws(NebulaError) -> Bool {
-    let start = rows.count
     let record = batch.records[index].slice(of: bytes)
-    do {
+    try appendRow(limit: limit) { () throws(NebulaError) in
       if !keySlots.isEmpty { for slot in hasKeyText.indices { hasKeyText[slot] = false } }
       overflow.removeAll()
       if batch.format == .csv, let schema = batch.schema {
@@ -129,14 +128,6 @@ final class RecordEncoder: RowEncoder {
         try jsonRecord(record, index)
       }
       if let key { try writeKey(key, index) }
-    } catch {
-      rows.truncate(to: start)
-      throw error
-    }
-    let length = rows.count - start - 1
-    guard length <= limit else {
-      rows.truncate(to: start)
-      throw RowEncoding.tooLarge(length, limit)
     }
     return true
   }

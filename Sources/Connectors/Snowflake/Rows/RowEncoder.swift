@@ -31,6 +31,25 @@ extension RowEncoder {
   var copied: CopiedRows { .mixed }
 }
 
+extension RowEncoder {
+  /// Writes one row by `body`, its line feed with it. Nothing of it stays when `body` throws, or when it is larger than
+  /// may be loaded.
+  @inline(__always) func appendRow(
+    limit: Int, _ body: () throws(NebulaError) -> Void
+  ) throws(NebulaError) {
+    let start = rows.count
+    do { try body() } catch {
+      rows.truncate(to: start)
+      throw error
+    }
+    let length = rows.count - start - 1
+    guard length <= limit else {
+      rows.truncate(to: start)
+      throw RowEncoding.tooLarge(length, limit)
+    }
+  }
+}
+
 /// Whether rows were all copied, in one copy.
 enum CopiedRows: Sendable, Hashable {
   /// There were no rows.

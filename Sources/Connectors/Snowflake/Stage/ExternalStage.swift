@@ -196,24 +196,13 @@ struct ExternalStage: Stage {
     for attempt in 1... {
       do {
         _ = try await store.put(object)
-        return try await verify(object)
+        return try await prove(object, in: store, digest: Self.digestName)
       } catch let error as NebulaError {
         Meter(context).uploadFailed(error)
         // The store has tried again by itself; what is left is an upload that has to begin anew.
         guard error.isRetryable, attempt < Self.attempts else { throw described(error, file) }
       }
       try await context.clock.sleep(.milliseconds(Int64(context.random(100..<2000))))
-    }
-  }
-
-  private func verify(_ object: ObjectUpload) async throws {
-    let found = try await store.head(object.key)
-    guard let found, found.size == object.size, found.metadata[Self.digestName] == object.metadata[Self.digestName]
-    else {
-      throw NebulaError(
-        .stageFailed,
-        "After its upload the file is not there whole: \(found?.size ?? 0) bytes instead of \(object.size).",
-        remedy: "It is uploaded again.", disposition: .retry(after: nil))
     }
   }
 }

@@ -108,7 +108,10 @@ actor InternalStage: Stage {
       }
       do {
         _ = try await store.put(object)
-        if !ticket.isPerFile { try await verify(object, store, ticket) }
+        // The address of one file permits no look at it; a folder's files have no metadata.
+        if !ticket.isPerFile {
+          try await prove(object, in: store, digest: ticket.type == .local ? nil : ticket.type.digestName)
+        }
         return
       } catch let error as NebulaError {
         last = error
@@ -132,20 +135,6 @@ actor InternalStage: Stage {
     // A presigned address that is too old is refused in words of its own.
     if ticket.isPerFile, [.objectsDenied, .objectsRefused].contains(error.code) { return .renew }
     return error.isRetryable ? .again : .stop
-  }
-
-  private nonisolated func verify(_ object: ObjectUpload, _ store: any ObjectStore, _ ticket: StageTicket) async throws
-  {
-    let found = try await store.head(object.key)
-    let digest = ticket.type.digestName
-    guard let found, found.size == object.size,
-      ticket.type == .local || found.metadata[digest] == object.metadata[digest]
-    else {
-      throw NebulaError(
-        .stageFailed,
-        "After its upload the file is not there whole: \(found?.size ?? 0) bytes instead of \(object.size).",
-        remedy: "It is uploaded again.", disposition: .retry(after: nil))
-    }
   }
 
   // MARK: tickets

@@ -43,6 +43,20 @@ extension Stage {
     }
   }
 
+  /// Throws when what lies where a file was uploaded is not all of it; `digest` names the metadata that proves it, where
+  /// there is such.
+  func prove(_ object: ObjectUpload, in store: any ObjectStore, digest: String?) async throws {
+    let found = try await store.head(object.key)
+    guard let found, found.size == object.size,
+      digest.map({ found.metadata[$0] == object.metadata[$0] }) ?? true
+    else {
+      throw NebulaError(
+        .stageFailed,
+        "After its upload the file is not there whole: \(found?.size ?? 0) bytes instead of \(object.size).",
+        remedy: "It is uploaded again.", disposition: .retry(after: nil))
+    }
+  }
+
   /// An upload's error, with the file that it is about.
   func described(_ error: NebulaError, _ file: String) -> NebulaError {
     let place = NebulaError.Place(path: "\(name.sql)/\(file)")

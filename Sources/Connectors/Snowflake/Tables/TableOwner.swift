@@ -25,7 +25,8 @@ struct TableOwner: Sendable, Hashable {
 
   /// Throws when the table is another namespace's; one without a comment becomes ours, where that is permitted.
   func claim(_ session: Session) async throws {
-    guard let comment = try await comment(session) else { return }
+    // None where SHOW TABLES does not list it: a view, for one.
+    guard let comment = try await table.shown("comment", session) else { return }
     if comment.isEmpty {
       // Only the table's owner may comment it; a table that is not ours to mark stays as it is.
       let mark = Self.comment(namespace, mergedBy: pipeline) ?? ""
@@ -35,11 +36,6 @@ struct TableOwner: Sendable, Hashable {
     {
       throw Self.collision(String(other.dropFirst(Self.mark.count)), namespace, table.sql)
     }
-  }
-
-  /// Nil when SHOW TABLES does not list it: a view, for one.
-  private func comment(_ session: Session) async throws -> String? {
-    try await table.shown("comment", session)
   }
 
   static func collision(_ owner: String, _ namespace: Namespace, _ table: String) -> NebulaError {

@@ -144,8 +144,8 @@ actor TableRegistry {
     if present != nil { try await settled() }
     try await maker.createLanding(lane, keeping: present)
     await schemas.forget(landing)
-    // Another lane's column may have another type now.
-    verified = verified.filter { $0.table != lane.table }
+    // Another lane's column may have another type now; of one that was not there no lane is verified.
+    if present != nil { verified = verified.filter { $0.table != lane.table } }
   }
 
   // MARK: merges
@@ -170,7 +170,8 @@ actor TableRegistry {
   func mergedTables() async throws -> [LaneKey] {
     var found = lanes.values.filter { $0.layout.merge != nil }
     let known = try await maker.merged(in: database, schema) { [layouts] in layouts.landing($0) }
-    for name in known where !found.contains(where: { $0.table == name }) {
+    let there = Set(found.map(\.table))
+    for name in known where !there.contains(name) {
       guard let present = try await describe(name) else { continue }
       found.append(LaneKey(table: name, version: 0, layout: try layouts.merged(name, present)))
     }

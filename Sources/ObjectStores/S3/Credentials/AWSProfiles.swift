@@ -35,30 +35,24 @@ struct AWSProfiles {
   private mutating func add(_ text: String, isConfig: Bool) {
     var current: String?
     for line in text.split(whereSeparator: \.isNewline) {
-      let words = Self.trimmed(line)
+      let words = line.trimmed
       if words.isEmpty || words.hasPrefix("#") || words.hasPrefix(";") { continue }
       if words.hasPrefix("["), let end = words.firstIndex(of: "]") {
-        current = Self.name(Self.trimmed(words[words.index(after: words.startIndex)..<end]), isConfig: isConfig)
+        current = Self.name(words[words.index(after: words.startIndex)..<end].trimmed, isConfig: isConfig)
         if let current { profiles[current, default: [:]].merge([:]) { $1 } }
       } else if let current, line.first?.isWhitespace != true, let equals = words.firstIndex(of: "=") {
         // an indented line belongs to a setting with parts of its own, such as `s3 =`
-        let name = Self.trimmed(words[..<equals]).lowercased()
-        profiles[current]?[name] = String(Self.trimmed(words[words.index(after: equals)...]))
+        let name = words[..<equals].trimmed.lowercased()
+        profiles[current]?[name] = words[words.index(after: equals)...].trimmed
       }
     }
   }
 
   /// `config` says `[profile x]`, save for `[default]`; its other sections are no profiles.
-  private static func name(_ section: Substring, isConfig: Bool) -> String? {
-    guard isConfig, section != "default" else { return String(section) }
+  private static func name(_ section: String, isConfig: Bool) -> String? {
+    guard isConfig, section != "default" else { return section }
     guard section.hasPrefix("profile"), let blank = section.firstIndex(where: \.isWhitespace) else { return nil }
-    return String(trimmed(section[blank...])).filter { $0 != "\"" }
-  }
-
-  private static func trimmed(_ text: Substring) -> Substring {
-    var text = text.drop { $0.isWhitespace }
-    while text.last?.isWhitespace == true { text.removeLast() }
-    return text
+    return section[blank...].trimmed.filter { $0 != "\"" }
   }
 
   /// The region that the profile of the settings names.
