@@ -35,9 +35,13 @@ public struct Lease: Sendable, Hashable, Codable {
   public let pipeline: String
   /// Grows with every acquisition; a higher one supersedes a lower one.
   public let generation: UInt64
+  /// The newest epoch that the state had ever stored an intent of when the lease was taken. A destination that has seen a
+  /// later one is ahead of this state, which is then an older copy. Nil where the store can't tell.
+  public let lastEpoch: EpochID?
   /// Makes a lease.
-  public init(pipeline: String, generation: UInt64) {
+  public init(pipeline: String, generation: UInt64, lastEpoch: EpochID? = nil) {
     self.pipeline = pipeline
     self.generation = generation
+    self.lastEpoch = lastEpoch
   }
 }

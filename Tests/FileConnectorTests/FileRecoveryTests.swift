@@ -12,10 +12,12 @@ struct FileRecoveryTests {
   let scratch: Scratch
   init() throws { scratch = try Scratch() }
 
-  private func destination(generation: UInt64 = 1, crash: CrashPoints = .none) async throws -> any Destination {
+  private func destination(
+    generation: UInt64 = 1, knowing last: EpochID? = nil, crash: CrashPoints = .none
+  ) async throws -> any Destination {
     let destination = try makeDestination(
       testContext(scratch, crash: crash), ["path": scratch.output, "max_file_records": "2"])
-    try await destination.open(Lease(pipeline: "test", generation: generation))
+    try await destination.open(Lease(pipeline: "test", generation: generation, lastEpoch: last))
     return destination
   }
 
@@ -151,6 +153,24 @@ struct FileRecoveryTests {
     #expect(behind?.code.rawValue == "state.behind_destination")
     await old.close()
     await new.close()
+  }
+
+  @Test("an older state is refused, however often it starts")
+  func olderState() async throws {
+    let first = try await destination(knowing: EpochID(generation: 0, sequence: 0))
+    for number in 1...2 as ClosedRange<UInt64> {
+      guard case .committed = try await first.commit(try await prepared(id(number), by: first)) else {
+        throw CancellationError()
+      }
+    }
+    await first.close()
+    for generation in 2...4 as ClosedRange<UInt64> {
+      let error = await #expect(throws: NebulaError.self) {
+        try await destination(generation: generation, knowing: id(1))
+      }
+      #expect(error?.code.rawValue == "state.behind_destination")
+    }
+    await (try await destination(generation: 5, knowing: id(2))).close()
   }
 
   @Test("opening keeps what a recovery may need, and sweeps what none can")

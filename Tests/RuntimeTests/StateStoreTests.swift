@@ -359,11 +359,28 @@ func receipt(_ intent: Intent) -> CommitReceipt {
     changed.source = "file"
     let next = try await other.acquire("orders", identity: changed)
     #expect(next.generation == 1_800_000_000)
+    // No destination is ahead of a state that was asked to begin again.
+    #expect(next.lastEpoch == EpochID(generation: 1_799_999_999, sequence: 9_999_999_999))
     #expect(try await other.load(next) == PipelineState())
     try await other.release(next)
     try await other.reset("orders")
     #expect(try await acquire(other).generation == 1_800_000_001)
     await expect(.stateMissing) { try await other.reset("nobody") }
+  }
+
+  @Test func aLeaseTellsTheNewestEpochThatWasEverStored() async throws {
+    let store = store()
+    let first = try await acquire(store)
+    #expect(first.lastEpoch == EpochID(generation: 0, sequence: 0))
+    let one = intent(id(first, 1), after: nil)
+    try await store.store(one, under: first)
+    _ = try await store.store(try one.checkpoint(by: receipt(one)), under: first)
+    try await store.release(first)
+    for _ in 0..<2 {
+      let next = try await acquire(store)
+      #expect(next.lastEpoch == one.id)
+      try await store.release(next)
+    }
   }
 
   @Test func theHistoryIsAppendOnly() async throws {

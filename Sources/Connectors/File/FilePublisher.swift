@@ -25,7 +25,22 @@ actor FilePublisher {
     let fence = FileFence(paths.fence, lease)
     try await fence.take(context.clock)
     self.fence = fence
-    try sweepCommitted()
+    let newest = try Folder.names(in: paths.manifests).compactMap(FilePaths.epoch).max()
+    guard let newest else { return }
+    try refuseOlderState(lease, newest)
+    // A commit starts after the receipt before it was stored: whatever lies before the newest manifest is settled.
+    try sweep { $0 < newest }
+  }
+
+  /// Every start has a new generation, also that of an older copy of the state: the epochs tell.
+  private func refuseOlderState(_ lease: Lease, _ newest: EpochID) throws(NebulaError) {
+    guard let known = lease.lastEpoch, newest > known, newest.generation < lease.generation else { return }
+    throw NebulaError(
+      "state.behind_destination",
+      "The folder holds epoch \(newest) of this pipeline, and the state knows of none after \(known): it is older than "
+        + "the files.",
+      remedy: "Bring the newest state folder back. If it is lost: write to a new folder, or nebula-swift state reset.",
+      at: .init(path: paths.manifest(newest)))
   }
 
   // MARK: Commit
@@ -179,12 +194,6 @@ actor FilePublisher {
 
   /// The receipt of `id` is stored, so those of all epochs before it are, or they were dropped.
   func settled(_ id: EpochID) throws(NebulaError) { try sweep { $0 <= id } }
-
-  /// A commit starts after the receipt before it was stored: whatever lies before the newest manifest is settled.
-  private func sweepCommitted() throws(NebulaError) {
-    let newest = try Folder.names(in: paths.manifests).compactMap(FilePaths.epoch).max()
-    if let newest { try sweep { $0 < newest } }
-  }
 
   private func sweep(_ isSettled: (EpochID) -> Bool) throws(NebulaError) {
     for name in try Folder.names(in: paths.staging) {

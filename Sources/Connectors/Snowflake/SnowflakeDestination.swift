@@ -118,7 +118,7 @@ public actor SnowflakeDestination: Destination {
       pool: pool, stage: stage, fence: fence, ledger: ledger, options: options,
       copyOptions: try CopyOptions(options.copyOptions), context: context, generation: lease.generation)
     try await stage.ensure(folder: folder)
-    try await committer.open()
+    try await committer.open(known: lease.lastEpoch)
     unsettled.update { $0 = [] }
     self.committer = committer
   }

@@ -58,7 +58,9 @@ public actor SQLiteStateStore: StateStore {
       let generation = (row?.generation ?? 0) + 1
       try table.take(
         pipeline, generation: generation, identity: identity, holder: holder, at: clock.wall(), until: expiry())
-      return Lease(pipeline: pipeline, generation: UInt64(generation))
+      return Lease(
+        pipeline: pipeline, generation: UInt64(generation),
+        lastEpoch: row?.highest ?? EpochID(generation: 0, sequence: 0))
     }
     if renews { keeper = keep(lease) }
     return lease

@@ -126,14 +126,18 @@ struct StateTable {
     try database.run("UPDATE pipelines SET pin = ? WHERE name = ?", [.text(try Stored.encode(pin)), .text(pipeline)])
   }
 
-  /// Removes everything but the name and the generation.
+  /// As many digits as an epoch's name has for it.
+  private static let pastEverySequence: Int64 = 9_999_999_999
+
+  /// Removes everything but the name and the generation. Whatever epochs a destination has seen, the state is no older
+  /// copy from now on: it was asked to begin again.
   func clear(_ pipeline: String, generation: Int64) throws(NebulaError) {
     try database.run("DELETE FROM intents WHERE pipeline = ?", [.text(pipeline)])
     try database.run(
       """
       UPDATE pipelines SET identity = NULL, generation = ?, holder = NULL, acquired_at = NULL, expires_at = NULL,
-        checkpoint = NULL, pin = NULL WHERE name = ?
-      """, [.number(generation), .text(pipeline)])
+        checkpoint = NULL, pin = NULL, highest_generation = ?, highest_sequence = ? WHERE name = ?
+      """, [.number(generation), .number(generation), .number(Self.pastEverySequence), .text(pipeline)])
   }
 
   // MARK: - The history

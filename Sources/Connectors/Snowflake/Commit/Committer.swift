@@ -250,17 +250,18 @@ struct Committer: Sendable {
 
   // MARK: open
 
-  /// Creates the control tables when they are missing, ends older transactions, and takes the fence.
-  func open() async throws {
+  /// Creates the control tables when they are missing, ends older transactions, and takes the fence. `known` is the last
+  /// epoch that the state knows of.
+  func open(known: EpochID?) async throws {
     try await pool.with { session in
       for (table, create) in [(ledger.table, ledger.create), (fence.table, fence.create)] {
         try await ensure(table, create: create, session)
       }
     }
     try await endOlderTransactions()
-    guard try await raise() else {
+    guard try await raise(known) else {
       try await seed()
-      guard try await raise() else {
+      guard try await raise(known) else {
         throw NebulaError(
           .badAnswer, "The row of the fence \(fence.table.sql) vanished right after it was written.",
           remedy: "Find out who deletes rows of control tables.", at: .init(path: fence.table.sql))
@@ -270,12 +271,12 @@ struct Committer: Sendable {
   }
 
   /// Takes the fence over; false when it has no row yet.
-  private func raise() async throws -> Bool {
+  private func raise(_ known: EpochID?) async throws -> Bool {
     try await transaction(fence.transaction(generation, "OPEN")) { session in
-      let changed = try await locking(fence.raise(to: generation), trying: "Taking", session)
+      let changed = try await locking(fence.raise(to: generation, known: known), trying: "Taking", session)
       guard changed != 0 else {
         let found = try await session.query(fence.read, trying: "Reading the fence")
-        guard found.rows.isEmpty else { throw fence.behind(generation: generation, found: found) }
+        guard found.rows.isEmpty else { throw fence.behind(generation: generation, known: known, found: found) }
         await session.rollBack()
         return false
       }

@@ -47,10 +47,13 @@ struct Fence: Sendable, Hashable {
     "\(mine) AND \"GENERATION\" = \(generation) AND \"WRITER\" = \(literal(writer))"
   }
 
-  /// Takes the fence over for a lease; changes one row, or none when a later or another writer holds it.
-  func raise(to generation: UInt64) -> String {
-    "UPDATE \(table.sql) SET \"GENERATION\" = \(generation), \"WRITER\" = \(literal(writer)) WHERE \(mine) AND "
-      + "(\"GENERATION\" < \(generation) OR (\"GENERATION\" = \(generation) AND \"WRITER\" = \(literal(writer))))"
+  /// Takes the fence over for a lease; changes one row, or none when a later or another writer holds it, or an epoch was
+  /// committed that the state of this one does not know: generations alone don't tell, since every start is a new one.
+  func raise(to generation: UInt64, known: EpochID?) -> String {
+    let isKnown = known.map { " AND \"LAST_EPOCH\" <= \(literal($0.description))" } ?? ""
+    return "UPDATE \(table.sql) SET \"GENERATION\" = \(generation), \"WRITER\" = \(literal(writer)) WHERE \(mine) AND "
+      + "((\"GENERATION\" < \(generation)\(isKnown)) OR (\"GENERATION\" = \(generation) AND "
+      + "\"WRITER\" = \(literal(writer))))"
   }
 
   /// Takes the row's lock and changes nothing; changes no row when the fence is no longer ours.
@@ -84,13 +87,14 @@ struct Fence: Sendable, Hashable {
   // MARK: errors
 
   /// Somebody else holds the fence: what `open` says.
-  func behind(generation: UInt64, found: QueryResult) -> NebulaError {
+  func behind(generation: UInt64, known: EpochID?, found: QueryResult) -> NebulaError {
     let other = found[0, "GENERATION"] ?? "unknown"
     return NebulaError(
       .behindDestination,
       "The destination has seen writer generation \(other) of the pipeline '\(pipeline)' (last epoch "
-        + "'\(found[0, "LAST_EPOCH"] ?? "")'); this state is at generation \(generation). The state is older than the "
-        + "data, or another process uses a copy of it.",
+        + "'\(found[0, "LAST_EPOCH"] ?? "")'); this state is at generation \(generation)"
+        + "\(known.map { " and knows of no epoch after '\($0)'" } ?? ""). The state is older than the data, or another "
+        + "process uses a copy of it.",
       remedy: "Stop the other process, or bring the newest state back. If it is lost: nebula-swift state reset.",
       at: .init(path: table.sql))
   }
