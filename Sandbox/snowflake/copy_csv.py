@@ -8,7 +8,8 @@ from .exact_json import duplicate
 from .lexer import literal
 from .rewrite import Rewriter
 
-PARSED = re.compile(r"PARSE_JSON \( (c\d+) \)", re.I)
+PARSED = re.compile(r"PARSE_JSON \( (c\d+)( , '[ds]')? \)", re.I)
+LENIENT = re.compile(r"PARSE_JSON \( \$(\d+) , 'd' \)", re.I)
 
 
 class Uneven(Exception):
@@ -34,7 +35,9 @@ class CsvSource(Source):
         elif names is None:
             uneven, reader.width = width != len(self.columns), len(self.columns)
             width = reader.width
-        slow = self.exact or uneven or self.plain.backslash and self.format.escape_unenclosed or self.plain.spaced \
+        # of two members of one name the last counts there, which only the exact reader does
+        self.lenient = {int(found[1]) - 1 for i in items or [] if (found := LENIENT.fullmatch(" ".join(t.text for t in i if t.kind != "space")))}
+        slow = self.exact or uneven or bool(self.lenient) or self.plain.backslash and self.format.escape_unenclosed or self.plain.spaced \
             or self.plain.blank and not self.format.skip_blank or not reader.simple or items is None and not self.format.count_mismatch
         self.reader = self._read(reader, max(width, 1), slow)
         self.documents, self.fields = [], {}                                  # column index → field index, where that is plain
@@ -60,16 +63,16 @@ class CsvSource(Source):
             expression = rewriter.text()
             variant = rewriter._operand_is_variant() if rewriter.pieces else False
             if found := PARSED.fullmatch(expression):
-                expression = self._document(found[1])
+                expression = self._document(found[1], int(found[1][1:]) - 1 in self.lenient)
             made.append((expression, variant))
             used = {t.text for t in tokens if t.kind == "position"}
             if len(used) == 1 and (text := used.pop())[1:].isdigit():
                 self.fields[at] = int(text[1:]) - 1
         return made
 
-    def _document(self, expression):
+    def _document(self, expression, lenient=False):
         """Text that must be JSON. DuckDB takes NaN for it, and names twice; the macro that doesn't is slow."""
-        if expression.startswith("c") and expression[1:].isdigit():
+        if expression.startswith("c") and expression[1:].isdigit() and not lenient:
             self.documents.append(expression)
         return f"sf_strict_json({expression})" if self.plain.not_numbers else f"parse_json({expression})"
 
@@ -101,7 +104,7 @@ class CsvSource(Source):
     def _read(self, reader, width, slow):
         self.slow = slow
         if slow:
-            path = write_parquet(reader, self.plain.path + ".parquet", width)
+            path = write_parquet(reader, self.plain.path + ".parquet", width, self.lenient)
             self.problems.append(("sf_error IS NOT NULL", "100080", None))
             return f"(SELECT * FROM read_parquet({literal(path)}))"
         f = self.format

@@ -6,6 +6,8 @@ import re
 import pyarrow
 import pyarrow.parquet
 
+from .exact_json import dumps, duplicate, parse
+
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "0": "\0"}
 
 
@@ -173,8 +175,13 @@ def _escaped(c):
     return ESCAPES.get(c, c)
 
 
-def write_parquet(reader, path, width, batch=20000):
-    """The rows as c1…cn, r, sf_error."""
+def last_of_doubled(row, columns):
+    number, values, problem = row
+    return number, [dumps(parse(v)) if i in columns and v is not None and duplicate(v) is not None else v for i, v in enumerate(values)], problem
+
+
+def write_parquet(reader, path, width, lenient=(), batch=20000):
+    """The rows as c1…cn, r, sf_error. In the JSON of the columns `lenient` the last of two members of one name stays."""
     schema = pyarrow.schema([(f"c{i + 1}", pyarrow.string()) for i in range(width)] + [("r", pyarrow.int64()), ("sf_error", pyarrow.string())])
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         pending = []
@@ -185,7 +192,7 @@ def write_parquet(reader, path, width, batch=20000):
             writer.write_table(pyarrow.table([pyarrow.array(c, t.type) for c, t in zip(columns, schema)], schema=schema))
             pending.clear()
         for row in reader.rows():
-            pending.append(row)
+            pending.append(last_of_doubled(row, lenient) if lenient else row)
             if len(pending) >= batch:
                 flush()
         flush()

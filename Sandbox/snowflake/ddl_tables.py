@@ -139,8 +139,8 @@ def _fill(call, table, query):
 
 
 def drop(call, parts):
-    if len(parts) == 1 and parts[0] in call.session.temporary:
-        call.engine.drop_table(call.session.temporary.pop(parts[0]))
+    if parts[-1] in call.session.temporary:
+        call.engine.drop_table(call.session.temporary.pop(parts[-1]))
         return
     full = resolve(call.session, parts)
     table = call.catalog.get("tables", full)

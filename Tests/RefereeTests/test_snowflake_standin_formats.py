@@ -170,6 +170,13 @@ class TestCsv:
             run(f"COPY INTO {table} FROM (SELECT PARSE_JSON($1) FROM @{stage}) FILES = ('d.csv') {csv()}")
         assert found.value.errno == 100069
 
+    def test_of_doubled_names_the_last_counts_if_asked(self, run, put, stage):
+        table = name()
+        run(f"CREATE TABLE {table} (K INT, V VARIANT)")
+        put("d.csv", '1,"{""a"":1,""b"":{""c"":1.50,""c"":2.50},""a"":3}"\n2,\n3,"[1]"\n')
+        run(f"COPY INTO {table} FROM (SELECT $1, PARSE_JSON($2, 'd') FROM @{stage}) FILES = ('d.csv') {csv()}")
+        assert run(f"SELECT V::VARCHAR FROM {table} ORDER BY K") == [('{"a":3,"b":{"c":2.50}}',), (None,), ("[1]",)]
+
     def test_a_transformation_takes_rows_of_any_width(self, run, put, stage):
         """ERROR_ON_COLUMN_COUNT_MISMATCH is for COPY without a transformation."""
         table = name()
