@@ -146,10 +146,10 @@ import Testing
     #expect(
       new.tables[0].files.map(\.rejected) == [2, 0, 3] && new.tables[0].files.map(\.isLeftOut) == [false, false, true])
     #expect(new.rows == 7 && new.rejected == 5 && new.files == 2)
-    try replacement.checkBounds()
+    try replacement.checkBounds(table, .at(1, 1))
     let error = #expect(throws: NebulaError.self) {
       try Replacement(leftOut: [TableLeftOut(table: staged, files: [leftOut(0, Replacement.maxRows + 1)])])
-        .checkBounds()
+        .checkBounds(table, .at(1, 1))
     }
     #expect(error?.code == .tooManyLeftOut)
   }

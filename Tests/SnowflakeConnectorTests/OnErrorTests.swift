@@ -176,7 +176,8 @@ import Testing
   /// Whatever fails while bad rows are looked for: nothing is committed, and the next try finds the same.
   @Test(arguments: [
     #"{"sql":"^COPY","action":"apply_close","nth":1}"#, #"{"sql":"^COPY","action":"kill","nth":1}"#,
-    #"{"sql":"^COPY INTO .*REJECTS","action":"kill"}"#, #"{"sql":"^CREATE TEMP","action":"fail"}"#,
+    #"{"sql":"^COPY INTO .*REJECTS","action":"kill"}"#, #"{"sql":"^ALTER TABLE .*REJECTS","action":"kill"}"#,
+    #"{"sql":"^CREATE TEMP","action":"fail"}"#,
     #"{"sql":"^ROLLBACK","action":"close","times":9}"#, #"{"sql":"^GET","action":"kill"}"#,
     #"{"sql":"BEHIND","action":"truncate","keep":9}"#, #"{"sql":"0000000001-0-","action":"fail","code":"000603"}"#,
     #"{"service":"s3","method":"GET","action":"status","status":503,"times":2}"#,
@@ -235,6 +236,38 @@ import Testing
     #expect(error?.remedy.contains("REMOVE @\"RAW\"") == true)
     #expect(try await standIn.rows("RAW.SHOP.ORDERS").isEmpty)
     #expect(try await standIn.control("transactions", method: "GET")["transactions"] == [])
+    await rig.close()
+  }
+
+  /// All of them are good by now: the file is loaded whole, and what the dead letters hold would be there as well.
+  @Test func rowsThatHaveBecomeGoodAreRefusedWithAWayOut() async throws {
+    let standIn = try StandIn()
+    let rig = try await rig(standIn, "CONTINUE", "JSON")
+    try await rig.destination.runForTest("CREATE TABLE \"RAW\".\"SHOP\".\"ORDERS\" (ID NUMBER(38,0), NAME VARCHAR(5))")
+    try await rig.open()
+    let prepared = try await rig.prepare(
+      .at(1, 1), [Plain.json([#"{"id":1,"name":"x"}"#, #"{"id":2,"name":"toolong"}"#])])
+    guard case .replaced(let next, _) = try await rig.destination.commit(prepared) else { throw CancellationError() }
+    try await rig.destination.runForTest(
+      "ALTER TABLE \"RAW\".\"SHOP\".\"ORDERS\" ALTER COLUMN NAME SET DATA TYPE VARCHAR(50)")
+    let error = await #expect(throws: NebulaError.self) { try await rig.destination.commit(next) }
+    #expect(error?.code == .copyIncomplete && error?.remedy.contains("REMOVE @\"RAW\"") == true)
+    #expect(try await standIn.rows("RAW.SHOP.ORDERS").isEmpty)
+    await rig.close()
+  }
+
+  /// A passcode is good for one login, so there may be no other session than this one.
+  @Test func oneSessionIsEnough() async throws {
+    let standIn = try StandIn()
+    let rig = try Rig(
+      standIn, ["file_format": "JSON", "connection_pool_size": "1"], onError: "CONTINUE")
+    try await rig.destination.runForTest(Self.typed)
+    try await rig.open()
+    let sessions = try await standIn.sessions()
+    let (receipt, rejected, _) = try await commit(rig, try await rig.prepare(.at(1, 1), [Plain.json(Self.lines)]))
+    #expect(receipt.rows == 3 && rejected.count == 3)
+    #expect(try await standIn.sessions() == sessions)
+    #expect(try await standIn.statements { $0.hasPrefix("DROP TABLE") && $0.contains("NEBULA_REJECTS") }.count > 0)
     await rig.close()
   }
 

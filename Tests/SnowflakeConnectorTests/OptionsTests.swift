@@ -95,6 +95,26 @@ import Testing
     #expect(throws: NebulaError.self) { try CopyOptions(["NONSENSE": "1"]) }
   }
 
+  /// Where the encoder looks at lengths before COPY does, cutting would never happen.
+  @Test(arguments: ["write_mode", "contract", "file_format", ""])
+  func textsAreCutOnlyWhereCopyJudgesThem(_ property: String) throws {
+    var options = SnowflakeOptions()
+    (options.account, options.user, options.password) = ("a", "u", "p")
+    (options.database, options.schema, options.table) = ("D", "S", "T")
+    switch property {
+    case "write_mode": (options.writeMode, options.key) = (.merge, ["id"])
+    case "contract": options.contract = .evolve
+    case "file_format": options.fileFormat = .parquet
+    default: break
+    }
+    options.copyOptions = ["ENFORCE_LENGTH": "TRUE"]
+    try options.validate()
+    options.copyOptions = ["TRUNCATECOLUMNS": "TRUE"]
+    guard !property.isEmpty else { return try options.validate() }
+    let error = #expect(throws: NebulaError.self) { try options.validate() }
+    #expect(error?.place?.path == "copy_options")
+  }
+
   @Test func loginMethodFollowsFromWhatIsGiven() throws {
     var options = SnowflakeOptions()
     #expect(throws: NebulaError.self) { try options.loginMethod() }

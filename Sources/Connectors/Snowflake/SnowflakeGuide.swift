@@ -41,6 +41,8 @@ let snowflakeGuide = #"""
   in an epoch only the last is staged; the others go to a landing table first and from there by one `MERGE`. While a first
   copy is made its rows go by `COPY` alone, since none of them can meet a row of its key. `delete_mode: soft` keeps the row
   of a deleted key with `_DELETED`; `hard` removes it. `current_view: true` with `append` makes a view of the current state.
+  The view tells documents apart by `_id` as `DOCUMENT_KEY` has it: with `json: plain` an ObjectId and a text that read alike
+  are one there, and `json: canonical` keeps them apart, as `merge` always does.
 
   An epoch is one transaction over all its tables, in one session: one `COPY` for each table and `files_per_copy` files, with
   `merge` one `MERGE` and one `DELETE` more. So many tables make long commits, whatever their size.
@@ -51,7 +53,10 @@ let snowflakeGuide = #"""
   `contract: evolve` adds columns before the epoch that needs them; `freeze` keeps the columns; with both a value that does not
   fit its column goes to `_OVERFLOW` with the reason. `reject` makes a rejected record of either. Of an unpacked document a value
   fits only a column of its own kind, where nothing of it is lost: a number is no TIMESTAMP, `"01234"` no NUMBER, 1 no BOOLEAN,
-  and a FLOAT takes no integer that it would round; a VARCHAR takes everything.
+  and a FLOAT takes no number that it would round; a VARCHAR takes everything, as its JSON text. Nor does a DATE take a time of
+  day, or a TIMESTAMP_NTZ an offset from UTC, whatever the record: Snowflake would cut them off without a word (TIMESTAMP_TZ keeps
+  the offset). Of two fields whose names fold to one column the first that a run meets has it, and the other goes to
+  `_OVERFLOW`; another run may meet the other first, so rename one.
 
   ### External stages
 

@@ -3,13 +3,21 @@ internal import NebulaCore
 /// The expressions by which COPY fills a table's columns from staged rows.
 enum CopyExpressions {
   /// Nil when the file's columns are the table's, so that nothing has to be computed; not so when rows are numbered.
-  static func list(_ layout: TableLayout, isNumbered: Bool = false) -> [String]? {
+  /// Of two members of one name in a parsed text, the last counts when `takesLast`; else they are an error.
+  static func list(_ layout: TableLayout, isNumbered: Bool = false, takesLast: Bool = false) -> [String]? {
+    func parsed(_ text: String) -> String { "PARSE_JSON(\(text)\(takesLast ? ", 'd'" : ""))" }
     switch layout.format {
     case .json: return layout.columns.map { json($0, layout.rows) }
     case .csv:
       guard isNumbered || layout.columns.contains(where: \.isSemiStructured) else { return nil }
-      return layout.columns.enumerated().map { $1.isSemiStructured ? "PARSE_JSON($\($0 + 1))" : "$\($0 + 1)" }
-    case .parquet: return matchesByName(layout) && !isNumbered ? nil : layout.columns.map(parquet)
+      return layout.columns.enumerated().map { $1.isSemiStructured ? parsed("$\($0 + 1)") : "$\($0 + 1)" }
+    case .parquet:
+      guard !matchesByName(layout) || isNumbered else { return nil }
+      return layout.columns.map { column in
+        if let metadata = metadata(column) { return metadata }
+        let path = "$1:\(column.name.quoted)"
+        return column.isSemiStructured ? parsed("\(path)::VARCHAR") : "\(path)::\(column.plainType)"
+      }
     }
   }
 
@@ -28,12 +36,6 @@ enum CopyExpressions {
       case (_, let origin): "$1:\(origin.rawValue)"
       }
     return column.isSemiStructured ? path : "\(path)::\(column.plainType)"
-  }
-
-  private static func parquet(_ column: LoadColumn) -> String {
-    if let metadata = metadata(column) { return metadata }
-    let path = "$1:\(column.name.quoted)"
-    return column.isSemiStructured ? "PARSE_JSON(\(path)::VARCHAR)" : "\(path)::\(column.plainType)"
   }
 
   private static func metadata(_ column: LoadColumn) -> String? {

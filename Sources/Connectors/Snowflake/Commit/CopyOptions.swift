@@ -47,6 +47,9 @@ struct CopyOptions: Sendable, Hashable {
     self.onError = onError
   }
 
+  /// Texts that are longer than their column are to be cut.
+  var cutsTexts: Bool { clauses.contains("TRUNCATECOLUMNS=TRUE") || clauses.contains("ENFORCE_LENGTH=FALSE") }
+
   /// For a table of which rows are known to be bad, they are left out, whatever the configuration says by now.
   func fitting(_ table: StagedTable) -> CopyOptions {
     let isKnown = table.loadedFiles.contains { $0.rejected > 0 }

@@ -25,7 +25,8 @@ struct CopyResult {
   /// What was left out, where `onError` lets rows be left out and the manifest does not know of it yet. Throws unless
   /// each of `files` is spoken of, once, and every row of it was loaded or is counted as bad.
   static func check(
-    _ result: QueryResult, against files: [StagedFile], table: TableName, onError: OnError = .abort
+    _ result: QueryResult, of statement: CopyStatement? = nil, against files: [StagedFile], table: TableName,
+    onError: OnError = .abort
   ) throws(NebulaError) -> [LeftOut] {
     var missing = Dictionary(uniqueKeysWithValues: files.map { ($0.name, $0) })
     var leftOut: [LeftOut] = []
@@ -34,6 +35,9 @@ struct CopyResult {
       let name = String(path.split(separator: "/").last ?? "")
       guard let file = missing.removeValue(forKey: name) else {
         throw incomplete(table, "it speaks of \(shortened(path)), which was not asked for or comes twice", result)
+      }
+      if status(row, result) == "LOADED", file.rejected > 0, let statement {
+        throw changed("loads rows of \(file.name) that it left out before", statement, table, result.queryID)
       }
       if let found = try check(file, row, result, table, onError) { leftOut.append(found) }
     }
@@ -49,7 +53,7 @@ struct CopyResult {
   private static func check(
     _ file: StagedFile, _ row: Int, _ result: QueryResult, _ table: TableName, _ onError: OnError
   ) throws(NebulaError) -> LeftOut? {
-    let status = result[row, "status"] ?? ""
+    let status = status(row, result)
     func number(_ name: String) -> UInt64? { result[row, name].flatMap { UInt64($0) } }
     let loaded = number("rows_loaded") ?? 0
     if status == "LOADED", loaded == file.rows, file.rejected == 0 { return nil }
@@ -75,7 +79,7 @@ struct CopyResult {
           + firstError(result, row), result, disposition: .reconnect)
     }
     let isWhole = onError == .skipFile && loaded == 0
-    guard isWhole || (onError == .skipRow && loaded + errors == file.rows) else {
+    guard isWhole || (onError == .skipRow && loaded <= file.rows && file.rows - loaded == errors) else {
       throw incomplete(
         table,
         "\(file.name) has \(file.rows) rows, of which \(loaded) were loaded and \(errors) are said to be bad"
@@ -84,10 +88,14 @@ struct CopyResult {
     return LeftOut(
       file: file, rows: isWhole ? file.rows : errors,
       error: LoadError(
-        text: result[row, "first_error"] ?? "no reason given", line: number("first_error_line").map { Int($0) },
-        character: number("first_error_character").map { Int($0) }, column: result[row, "first_error_column_name"]),
+        text: result[row, "first_error"] ?? "no reason given",
+        line: number("first_error_line").flatMap { Int(exactly: $0) },
+        character: number("first_error_character").flatMap { Int(exactly: $0) },
+        column: result[row, "first_error_column_name"]),
       queryID: result.queryID)
   }
+
+  private static func status(_ row: Int, _ result: QueryResult) -> String { result[row, "status"] ?? "" }
 
   private static func firstError(_ result: QueryResult, _ row: Int) -> String {
     guard let text = result[row, "first_error"] else { return "" }
@@ -106,12 +114,18 @@ struct CopyResult {
   /// The load leaves out other rows than it did when the manifest was made.
   static func changed(_ leftOut: [LeftOut], _ statement: CopyStatement, table: TableName) -> NebulaError? {
     guard let first = leftOut.first else { return nil }
-    return NebulaError(
-      .copyIncomplete,
-      "COPY into \(table.sql) now leaves \(first.rows) rows of \(first.file.name) out, and not \(first.file.rejected) as "
-        + "before: \(first.error.text). Nothing was loaded.",
+    return changed(
+      "leaves \(first.rows) rows of \(first.file.name) out, and not \(first.file.rejected) as before: \(first.error.text)",
+      statement, table, first.queryID)
+  }
+
+  private static func changed(
+    _ what: String, _ statement: CopyStatement, _ table: TableName, _ query: String
+  ) -> NebulaError {
+    NebulaError(
+      .copyIncomplete, "COPY into \(table.sql) now \(what). Nothing was loaded.",
       remedy: "The table was changed since. Change it back and run again, or REMOVE \(statement.epochLocation) and run "
-        + "again: the epoch is then read anew.", at: .init(path: table.sql), native: "query \(first.queryID)")
+        + "again: the epoch is then read anew.", at: .init(path: table.sql), native: "query \(query)")
   }
 
   /// The error of a COPY that did not find a file: `recover` sees that it is missing, and the epoch is read again.

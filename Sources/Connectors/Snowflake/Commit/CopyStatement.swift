@@ -6,19 +6,23 @@ struct CopyStatement: Sendable, Hashable {
   let files: [StagedFile]
   /// Where all files of the epoch for this table lie: what REMOVE takes.
   let epochLocation: String
-
   /// The statements that load a table: each names at most `limit` files.
-  static func all(for table: StagedTable, stage: TableName, options: CopyOptions, limit: Int) -> [CopyStatement] {
+  static func all(
+    for table: StagedTable, stage: TableName, options: CopyOptions, limit: Int, takesLast: Bool = false
+  ) -> [CopyStatement] {
     let files = table.loadedFiles
     return stride(from: 0, to: files.count, by: limit).map { start in
       CopyStatement(
-        table, files: Array(files[start..<min(start + limit, files.count)]), stage: stage, options: options)
+        table, files: Array(files[start..<min(start + limit, files.count)]), stage: stage, options: options,
+        takesLast: takesLast)
     }
   }
 
-  /// `number` names a column beside those of the layout, which takes each row's number in its file.
+  /// `number` names a column beside those of the layout, which takes each row's number in its file. With `takesLast`, of
+  /// two members of one name in a parsed text the last counts, as in JSON files; else they are an error.
   init(
-    _ table: StagedTable, files: [StagedFile], stage: TableName, options: CopyOptions, number: Identifier? = nil
+    _ table: StagedTable, files: [StagedFile], stage: TableName, options: CopyOptions, number: Identifier? = nil,
+    takesLast: Bool = false
   ) {
     self.files = files
     let epoch = (files.first?.name ?? "").split(separator: "-", maxSplits: 2).prefix(2).joined(separator: "-")
@@ -29,9 +33,8 @@ struct CopyStatement: Sendable, Hashable {
     let isByName = number == nil && CopyExpressions.matchesByName(table.layout)
     // With MATCH_BY_COLUMN_NAME a list of columns is refused.
     let list = isByName ? "" : " (\(columns))"
-    var parts = [
-      "COPY INTO \(table.copyTarget.sql)\(list) FROM \(Self.source(table, stage, isNumbered: number != nil))"
-    ]
+    let source = Self.source(table, stage, isNumbered: number != nil, takesLast: takesLast)
+    var parts = ["COPY INTO \(table.copyTarget.sql)\(list) FROM \(source)"]
     parts.append("FILES = (\(names))")
     parts.append("FILE_FORMAT = (\(Self.format(table)))")
     if isByName { parts.append("MATCH_BY_COLUMN_NAME = CASE_SENSITIVE") }
@@ -40,9 +43,12 @@ struct CopyStatement: Sendable, Hashable {
   }
 
   /// The stage's folder, with a transformation where columns are computed.
-  private static func source(_ table: StagedTable, _ stage: TableName, isNumbered: Bool) -> String {
+  private static func source(
+    _ table: StagedTable, _ stage: TableName, isNumbered: Bool, takesLast: Bool
+  ) -> String {
     let location = stageLocation(stage, table.folder)
-    guard var list = CopyExpressions.list(table.layout, isNumbered: isNumbered) else { return location }
+    guard var list = CopyExpressions.list(table.layout, isNumbered: isNumbered, takesLast: takesLast)
+    else { return location }
     if isNumbered { list.append("METADATA$FILE_ROW_NUMBER") }
     return "(SELECT \(list.joined(separator: ", ")) FROM \(location))"
   }

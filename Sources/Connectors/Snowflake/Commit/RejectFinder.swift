@@ -51,7 +51,8 @@ struct RejectFinder: Sendable {
         guard numbers?.contains(row.number) ?? true else { return }
         size += row.bytes.count
         guard size <= Replacement.maxBytes else {
-          throw Replacement.tooMany("more than \(Replacement.maxBytes >> 20) MiB", leftOut.error, table.table.table)
+          throw Replacement.tooMany(
+            "more than \(Replacement.maxBytes >> 20) MiB", leftOut.error, table.table, stage.name, epoch)
         }
         found.append(Row(file: leftOut.file, number: row.number, line: row.line, bytes: [UInt8](row.bytes)))
       }
@@ -158,18 +159,18 @@ struct RejectFinder: Sendable {
     let scratch = RejectScratch(like: table.copyTarget, epoch: epoch)
     return try await pool.with { session in
       do {
-        for statement in scratch.create {
-          try await session.succeed(
-            statement, trying: "Making a temporary table like \(table.table.sql)",
-            grant: Grants.create("TEMPORARY TABLE", in: table.table))
-        }
+        try await session.succeed(
+          scratch.create, trying: "Making a temporary table like \(table.table.sql)",
+          grant: Grants.create("TEMPORARY TABLE", in: table.table))
       } catch {
         await session.close()
         throw error
       }
       do {
+        try await session.succeed(scratch.number, trying: "Adding a column to a temporary table")
         let result = try await body(session, scratch)
-        await session.close()
+        // Not by ending the session: with a passcode there may be no other.
+        try await session.succeed(scratch.drop, trying: "Dropping a temporary table")
         return result
       } catch let error as NebulaError where error.code == .objectMissing {
         // The session ended meanwhile and was made anew, without the table.

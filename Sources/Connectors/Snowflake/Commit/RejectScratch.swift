@@ -17,12 +17,9 @@ struct RejectScratch: Sendable, Hashable {
       name: Identifier(exactly: "NEBULA_REJECTS_\(epoch.generation)_\(epoch.sequence)"))
   }
 
-  var create: [String] {
-    [
-      "CREATE TEMPORARY TABLE \(table.sql) LIKE \(like.sql)",
-      "ALTER TABLE \(table.sql) ADD COLUMN \(Self.number.quoted) NUMBER(38,0)",
-    ]
-  }
+  var create: String { "CREATE TEMPORARY TABLE \(table.sql) LIKE \(like.sql)" }
+  var number: String { "ALTER TABLE \(table.sql) ADD COLUMN \(Self.number.quoted) NUMBER(38,0)" }
+  var drop: String { "DROP TABLE \(table.sql)" }
   var empty: String { "DELETE FROM \(table.sql)" }
 
   /// Loads files of the staged table with their rows' numbers.

@@ -18,17 +18,22 @@ struct Replacement: Sendable {
   static let maxBytes = 64 << 20
 
   /// Throws when there are more rows than can be kept, before any is fetched.
-  func checkBounds() throws(NebulaError) {
+  func checkBounds(_ stage: TableName, _ epoch: EpochID) throws(NebulaError) {
     guard rows > Self.maxRows, let table = leftOut.first, let first = table.files.first else { return }
-    throw Self.tooMany("\(rows) rows, more than \(Self.maxRows)", first.error, table.table.table)
+    throw Self.tooMany("\(rows) rows, more than \(Self.maxRows)", first.error, table.table, stage, epoch)
   }
 
-  static func tooMany(_ what: String, _ error: LoadError, _ table: TableName) -> NebulaError {
-    NebulaError(
+  static func tooMany(
+    _ what: String, _ error: LoadError, _ staged: StagedTable, _ stage: TableName, _ epoch: EpochID
+  ) -> NebulaError {
+    let table = staged.table
+    return NebulaError(
       .tooManyLeftOut,
       "COPY into \(table.sql) would leave out \(what). The first error: \(error.text) Nothing was loaded.",
       remedy:
-        "Correct the table (a column that is too narrow?) or the source and run again, or set micro_batch_size lower.",
+        "Correct the table (a column that is too narrow?) and run again: the same files are loaded. Or correct the "
+        + "source, or set micro_batch_size lower, REMOVE \(stageLocation(stage, staged.folder))\(epoch)- and run again: "
+        + "the epoch is then read anew.",
       at: .init(path: table.sql))
   }
 

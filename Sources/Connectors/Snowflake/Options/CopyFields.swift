@@ -5,7 +5,8 @@ extension SnowflakeOptions {
   static let copying: [Field<SnowflakeOptions>] = [
     Field(
       "copy_options", \.copyOptions, example: "{ON_ERROR: CONTINUE}",
-      "Options added to COPY: ENFORCE_LENGTH, TRUNCATECOLUMNS and ON_ERROR. ABORT_STATEMENT (the default) stops at a row "
+      "Options added to COPY: ON_ERROR, and ENFORCE_LENGTH or TRUNCATECOLUMNS where rows are appended from CSV or JSON without a "
+        + "contract. ABORT_STATEMENT (the default) stops at a row "
         + "that can't be loaded; CONTINUE leaves the row out and SKIP_FILE its whole file, and what is left out becomes "
         + "rejected records, counted by pipeline.max_rejected."),
     Field(

@@ -8,7 +8,14 @@ extension SnowflakeOptions {
     try checkNames()
     try checkFiles()
     try checkTables()
-    let onError = try CopyOptions(copyOptions).onError
+    let copy = try CopyOptions(copyOptions)
+    if copy.cutsTexts, writeMode == .merge || schemaRule != nil || fileFormat == .parquet {
+      throw contradiction(
+        "copy_options",
+        "TRUNCATECOLUMNS and ENFORCE_LENGTH have no effect with write_mode merge, a contract or PARQUET: there "
+          + "texts that are too long are rejected records, or go to _OVERFLOW", "Leave them out, or widen the columns.")
+    }
+    let onError = copy.onError
     guard onError == .abort || fileFormat != .parquet else {
       throw contradiction(
         "copy_options", "ON_ERROR \(onError.rawValue) needs files whose rows can be read back one by one",

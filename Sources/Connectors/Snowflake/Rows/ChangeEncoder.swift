@@ -27,7 +27,7 @@ final class ChangeEncoder: RowEncoder {
     hasOverflow = layout.hasOverflow
     fields =
       layout.columns.contains { $0.origin == .document }
-      ? nil : DocumentFields(layout.fields, contract: options.schemaRule, documents)
+      ? nil : DocumentFields(layout, contract: options.schemaRule, documents)
     self.limit = limit
   }
 

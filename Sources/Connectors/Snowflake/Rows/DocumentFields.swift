@@ -6,6 +6,7 @@ final class DocumentFields {
   let overflow = OverflowText()
   private let columns: FieldColumns
   private let names: [[UInt8]]
+  private let isText: [Bool]
   /// The document in which a column was filled last: a name may come twice.
   private var filled: [UInt64]
   private var number: UInt64 = 0
@@ -13,8 +14,11 @@ final class DocumentFields {
   private let value = OutputBuffer(capacity: 512)
   private let text = OutputBuffer(capacity: 512)
 
-  init(_ columns: [LoadColumn], contract: SchemaContract?, _ documents: BSONToJSON) {
-    self.columns = FieldColumns(columns, contract: contract, reserved: ChangeTable.reserved)
+  init(_ layout: TableLayout, contract: SchemaContract?, _ documents: BSONToJSON) {
+    let columns = layout.fields
+    self.columns = FieldColumns(
+      columns, contract: contract, reserved: ChangeTable.reserved, isStrict: layout.checksSizes)
+    isText = columns.map(\.isText)
     self.documents = documents
     names = columns.map(FieldName.member)
     filled = columns.map { _ in 0 }
@@ -73,7 +77,12 @@ final class DocumentFields {
     filled[slot] = number
     if rows.count > start { rows.append(",") }
     rows.append(names[slot])
-    rows.append(oneLine: json)
+    if isText[slot], json.first != UInt8(ascii: "\"") {
+      // As a number it would come out of a VARIANT in another form: 1.50 as 1.5.
+      JSONText.appendString(json, to: rows)
+    } else {
+      rows.append(oneLine: json)
+    }
   }
 
   private func doubled(_ name: UnsafeRawBufferPointer, _ json: UnsafeRawBufferPointer) throws(NebulaError) {

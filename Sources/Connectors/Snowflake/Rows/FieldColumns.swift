@@ -89,7 +89,12 @@ final class FieldColumns: ColumnRules {
   func unfit(_ text: UnsafeRawBufferPointer, for slot: Int) -> NebulaError {
     RowEncoding.unreadable(
       "The column \(shortened(columns[slot].name.name)) is \(columns[slot].type), which can't take "
-        + shortened(String(decoding: text.prefix(200), as: UTF8.self)))
+        + shortened(String(decoding: text.prefix(200), as: UTF8.self))
+        + (isCutByOffset(text, slot) ? ": its offset from UTC would be lost, which TIMESTAMP_TZ keeps" : ""))
+  }
+  private func isCutByOffset(_ text: UnsafeRawBufferPointer, _ slot: Int) -> Bool {
+    guard case .timestamp(_, keepsOffset: false) = checks[slot] else { return false }
+    return MomentText(text)?.hasOffset ?? false
   }
 
   /// What `_OVERFLOW` says of a value.

@@ -136,7 +136,8 @@ final class KeyedRows {
 
   private func widen(_ first: UnsafeRawBufferPointer) {
     guard hasBounds, kind != .none else { return }
-    guard first.count <= KeyBounds.longest else { return drop() }
+    // In a statement's text a NUL is nothing to rely on.
+    guard first.count <= KeyBounds.longest, !first.contains(0) else { return drop() }
     guard let bounds else {
       let text = String(decoding: first, as: UTF8.self)
       guard kind == .text || Int64(text) != nil else { return drop() }

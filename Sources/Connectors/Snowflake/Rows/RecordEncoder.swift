@@ -11,6 +11,7 @@ final class RecordEncoder: RowEncoder {
   let key: RowKey?
   private let columns: FieldColumns
   private let isSemiStructured: [Bool]
+  private let isText: [Bool]
   private var count: Int { isSemiStructured.count }
   private let target: FileFormat
   private let limit: Int
@@ -50,10 +51,11 @@ final class RecordEncoder: RowEncoder {
     let rules = FieldColumns(
       fields, contract: options.schemaRule,
       reserved: Set(layout.columns.filter { $0.origin != .field }.map(\.name.name)),
-      isStrict: layout.format == .parquet)
+      isStrict: layout.checksSizes)
     columns = rules
     checked = rules.checks.enumerated().filter { $1 != .anything }.map { (slot: $0, check: $1) }
     isSemiStructured = fields.map(\.isSemiStructured)
+    isText = fields.map(\.isText)
     target = layout.format == .csv ? .csv : .json
     limit = options.maxRowBytes.bytes
     hasOverflow = layout.hasOverflow
@@ -270,10 +272,13 @@ final class RecordEncoder: RowEncoder {
       return misfit(json, slot, JSONObjectReader.unescape(key), isJSON: true)
     }
     if !isSemiStructured[slot], columns.checks[slot] != .anything { try columns.check(text, for: slot) }
-    if target == .json {
-      rows.append(oneLine: json)
-    } else {
+    if target == .csv {
       CSVText.appendField(text, dialect: output, to: rows, alwaysQuote: text.isEmpty)
+    } else if isText[slot], member.kind != .string {
+      // As a number it would come out of a VARIANT in another form: 1.50 as 1.5.
+      JSONText.appendString(text, to: rows)
+    } else {
+      rows.append(oneLine: json)
     }
   }
 

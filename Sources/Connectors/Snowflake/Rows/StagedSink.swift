@@ -36,6 +36,7 @@ final class ParquetSink: StagedSink {
   /// The table's columns that the file has, in their order, and how each is filled.
   private let columns: [LoadColumn]
   private let isJSON: [Bool]
+  private let isNumber: [Bool]
   private let members: NameTable
   private let fields: NameTable
   private let fieldsMember = Array("fields".utf8)
@@ -49,6 +50,7 @@ final class ParquetSink: StagedSink {
   init(_ layout: TableLayout, _ compression: Compression, level: Int?) throws(NebulaError) {
     columns = layout.columns.filter { $0.origin != .file && $0.origin != .fileRow }
     isJSON = columns.map(\.isSemiStructured)
+    isNumber = columns.map { ["NUMBER", "FLOAT"].contains(DeclaredType.canonical($0.type).prefix { $0 != "(" }) }
     isFilled = columns.map { _ in false }
     isNested = layout.rows != .records
     file = try ParquetFileWriter(
@@ -138,8 +140,18 @@ final class ParquetSink: StagedSink {
     JSONObjectReader.unescape(UnsafeRawBufferPointer(rebasing: value.dropFirst().dropLast()), into: scratch)
     try scratch.withBytes { (text) throws(NebulaError) in
       if case .primitive(.boolean) = file.fields[index].type { return try put(boolean: text, column) }
-      try column.append(text: text)
+      try column.append(text: isNumber[index] ? Self.bare(text) : text)
     }
+  }
+
+  /// A number as COPY would read it from a text, in the form that Parquet's columns take.
+  static func bare(_ number: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    func isBlank(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 }
+    var rest = number[...]
+    while let first = rest.first, isBlank(first) { rest = rest.dropFirst() }
+    while let last = rest.last, isBlank(last) { rest = rest.dropLast() }
+    if rest.first == UInt8(ascii: "+") { rest = rest.dropFirst() }
+    return UnsafeRawBufferPointer(rebasing: rest)
   }
 
   /// All the words that Snowflake knows for true and false.

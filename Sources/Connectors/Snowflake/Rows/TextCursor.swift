@@ -27,6 +27,17 @@ struct TextCursor {
     return at - start
   }
 
+  /// The number of the word, given in lower case, that stands next in any case; nil, and nothing taken, for none.
+  mutating func word(of words: [StaticString]) -> Int? {
+    let found = words.firstIndex { word in
+      let count = word.utf8CodeUnitCount
+      guard text.count - at >= count else { return false }
+      return (0..<count).allSatisfy { text[at + $0] | 0x20 == word.utf8Start[$0] }
+    }
+    if let found { at += words[found].utf8CodeUnitCount }
+    return found
+  }
+
   /// A number of so many digits, and no digit behind it unless that is the most.
   mutating func number(_ digits: ClosedRange<Int>) -> Int? {
     let start = at

@@ -9,7 +9,7 @@ enum ValueKind {
     case .number: return isNumber
     case .float: return isNumber && isDouble(json)
     case .boolean: return !isNumber
-    case .date, .timestamp: return false
+    case .date, .time, .timestamp, .binary: return false
     }
   }
 
@@ -23,6 +23,9 @@ enum ValueKind {
     case .boolean: false
     // Digits alone would be seconds since 1970, or milliseconds.
     case .date, .timestamp: !MomentText.isEpoch(text)
+    case .time: true
+    // Bytes are told in capitals.
+    case .binary: !text.contains { $0 >= 97 }
     }
   }
 
@@ -39,12 +42,30 @@ enum ValueKind {
 
   /// Whether a Double is exactly this number, or the one that it is the shortest text of.
   private static func isDouble(_ text: UnsafeRawBufferPointer) -> Bool {
-    let mantissa = text.prefix { $0 | 0x20 != UInt8(ascii: "e") }
-    let digits = mantissa.count { TextCursor.isDigit($0) }
-    guard digits > 15 else { return true }
-    guard mantissa.count == text.count, !text.contains(UInt8(ascii: ".")) else {
-      return digits - mantissa.count { $0 == UInt8(ascii: "0") } <= 17
+    guard let shape = DecimalShape(text) else { return false }
+    // 15 digits are kept by every Double that is not at the ends of its range.
+    if shape.significant <= 15, shape.whole < 300, shape.fraction < 300 { return true }
+    let written = String(decoding: text, as: UTF8.self)
+    if let integer = Int64(written) { return Int64(exactly: Double(integer)) == integer }
+    guard let double = Double(written), double.isFinite else { return false }
+    return digits(written) == digits("\(double)")
+  }
+
+  /// What makes two texts the same number: the digits from the first to the last that is not 0, and their place.
+  private static func digits(_ number: String) -> [Int] {
+    var (found, exponent, hasPoint) = ([Int](), 0, false)
+    let parts = number.lowercased().split(separator: "e")
+    for byte in (parts.first ?? "").utf8 {
+      if byte == UInt8(ascii: ".") { hasPoint = true }
+      guard TextCursor.isDigit(byte) else { continue }
+      if !found.isEmpty || byte != 48 { found.append(Int(byte) - 48) }
+      if hasPoint { exponent -= 1 }
     }
-    return Int64(String(decoding: text, as: UTF8.self)).flatMap { Int64(exactly: Double($0)) == $0 } ?? false
+    if parts.count == 2 { exponent += Int(parts[1]) ?? 0 }
+    while found.last == 0 {
+      found.removeLast()
+      exponent += 1
+    }
+    return found.isEmpty ? [] : found + [exponent]
   }
 }

@@ -173,7 +173,9 @@ struct ExternalStage: Stage {
     let isOwn = (folder == root || folder.hasPrefix(root + "/")) && !folder.split(separator: "/").contains("..")
     guard isOwn else {
       throw NebulaError(
-        .stageFailed, "The folder \(folder) is not this pipeline's.", remedy: "Report the defect.",
+        .stageFailed, "The folder \(folder) is not this pipeline's: those begin with \(root).",
+        remedy: "If stage_prefix was changed, bring the old one back until the pending epoch is committed; else report "
+          + "the defect.",
         at: .init(path: folder))
     }
   }

@@ -17,7 +17,9 @@ struct CurrentView: Sendable, Hashable {
       lane.layout.columns.first { $0.origin == origin }?.name.quoted ?? "NULL"
     }
     let isPacked = lane.layout.rows == .documents
-    let key = isPacked ? "TO_JSON(\(column(.key)))" : column(.mergeKey)
+    // Of a sharded collection's key `_id` alone counts: a copied row knows no other part of it.
+    let key =
+      isPacked ? "COALESCE(TO_JSON(\(column(.key)):\"_id\"), TO_JSON(\(column(.key))))" : column(.mergeKey)
     let shown = lane.layout.columns.filter {
       [.field, .document, .key, .mergeKey, .namespace, .eventTime, .sequence].contains($0.origin)
     }

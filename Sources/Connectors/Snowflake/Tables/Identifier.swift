@@ -82,7 +82,8 @@ func literal(_ text: String) -> String {
     case "\\": out += "\\\\"
     case "\n": out += "\\n"
     case "\r": out += "\\r"
-    case "\u{0}": out += "\\0"
+    // A digit may stand behind it, which `\0` would take for its own.
+    case "\u{0}": out += "\\u0000"
     default: out.unicodeScalars.append(scalar)
     }
   }

@@ -31,7 +31,7 @@ struct LayoutPlanner: Sendable {
     let isMerged = options.writeMode == .merge
     let extras = (isMerged ? ChangeTable.mergedUnpacked : ChangeTable.appendedUnpacked)
       .filter { $0.origin != .overflow || options.keepsOverflow }
-    let fields = try fields(observed, table, present: present, extras: extras)
+    let fields = try fields(observed, table, present: present, extras: extras, reserved: ChangeTable.reserved)
     return TableLayout(
       .changes, try documentFormat(table), fields + extras, merge: isMerged ? changeRule(table) : nil)
   }
@@ -134,12 +134,14 @@ struct LayoutPlanner: Sendable {
   static let mostColumns = 2000
 
   private func fields(
-    _ observed: ObservedFields, _ table: TableName, present: [TableColumn]?, extras: [LoadColumn]
+    _ observed: ObservedFields, _ table: TableName, present: [TableColumn]?, extras: [LoadColumn],
+    reserved: Set<String> = []
   ) throws(NebulaError) -> [LoadColumn] {
-    let seen = try observed.columns(
-      declared: declared, reserved: Set(extras.map(\.name.name)), isLenient: options.keepsOverflow)
-    guard let present else { return Array(seen.prefix(Self.mostColumns - extras.count)) }
+    // With a contract, the record that has a field without a column is what it is about, and not the whole run.
     let isLenient = options.schemaRule != nil
+    let seen = try observed.columns(
+      declared: declared, reserved: reserved.union(extras.map(\.name.name)), isLenient: isLenient)
+    guard let present else { return Array(seen.prefix(Self.mostColumns - extras.count)) }
     for column in seen where !isLenient && !present.contains(where: { $0.name == column.name }) {
       throw TableMaker.mismatch(table, missing: column)
     }

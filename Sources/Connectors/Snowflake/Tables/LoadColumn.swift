@@ -39,10 +39,13 @@ struct LoadColumn: Sendable, Hashable {
   /// True for VARIANT, OBJECT and ARRAY: such a column takes JSON text, and keeps each value's type.
   var isSemiStructured: Bool { ["VARIANT", "OBJECT", "ARRAY"].contains { type.hasPrefix($0) } }
 
+  /// True for VARCHAR: such a column takes a text as it reads, and the JSON text of anything else.
+  var isText: Bool { type.hasPrefix("VARCHAR") }
+
   /// The type without length or number of digits: to cast to, since a cast to `VARCHAR(10)` could cut a text in
   /// silence, and for landing tables, which must go on fitting after the table's column was widened.
   var plainType: String {
-    if type.hasPrefix("VARCHAR") { return "VARCHAR" }
+    if isText { return "VARCHAR" }
     guard type.hasPrefix("NUMBER("), let comma = type.firstIndex(of: ",") else { return type }
     return "NUMBER(38\(type[comma...])"
   }

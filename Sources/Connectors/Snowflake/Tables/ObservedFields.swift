@@ -88,6 +88,12 @@ struct ObservedFields: Sendable {
         FieldColumns.problem(of: $0, reserved) == nil && taken.insert(Identifier(folding: $0).fold).inserted
       }
     }
+    if !isLenient, let taken = order.first(where: { reserved.contains(Identifier(folding: $0).name) }) {
+      throw NebulaError(
+        .columnsCollide,
+        "The field \(shortened(taken)) would take the column \(Identifier(folding: taken).name), which the program "
+          + "fills itself.", remedy: "Rename it at the source, or set a contract.")
+    }
     guard !fields.isEmpty || !isLenient else { return [] }
     var columns = try RecordColumns.make(keys: fields)
     for index in columns.indices {

@@ -33,6 +33,9 @@ struct TableLayout: Sendable, Hashable {
   /// Plain records, staged as JSON lines.
   static func json(_ columns: [LoadColumn]) -> TableLayout { TableLayout(.records, .json, columns) }
 
+  /// Whether the encoder has to look at sizes that otherwise COPY looks at: a Parquet column has no room for more digits,
+  /// and a merge would fail behind COPY, which only fills the landing table's columns, without sizes.
+  var checksSizes: Bool { format == .parquet || merge != nil }
   /// True when there is a column for what has none, or does not fit.
   var hasOverflow: Bool { columns.contains { $0.origin == .overflow } }
   /// The columns that come from fields of the record.
