@@ -5,7 +5,7 @@ PIPELINE, STATE = "Sources/Runtime/Pipeline", "Sources/Runtime/State"
 SNOWFLAKE, MONGO, FILE = "Sources/Connectors/Snowflake", "Sources/Connectors/Mongo", "Sources/Connectors/File"
 
 # Filters of `swift test`: suites that always run whole, for a skipped test is no baseline.
-SIMULATION = "RuntimeTests.(SimulationTests|EpochLedgerTests|BackoffTests|PipelineTests)"
+SIMULATION = "RuntimeTests.(SimulationTests|EpochLedgerTests|BackoffTests|PipelineTests|PatienceTests)"
 STORE = "RuntimeTests.StateStoreTests"
 LETTERS = "RuntimeTests.FileDeadLetterStoreTests"
 STATEMENTS = "SnowflakeConnectorTests.StatementTests"
@@ -15,6 +15,7 @@ LEFT_OUT = "SnowflakeConnectorTests.(LeftOutTests|OnErrorTests)"
 TROUBLE = "SnowflakeConnectorTests.TroubleTests"
 SWEEP = "SnowflakeConnectorTests.(StageSweepTests|StageHygieneTests)"
 MONGO_TESTS = "MongoConnectorTests.(StreamMachineTests|PositionTests|FragmentTests|StandinTests/(splitEvents|sequencesOf))"
+ANSWERS = "MongoConnectorTests.AnswerTests"
 COPY_TESTS = "MongoConnectorTests.CopyPhaseTests"
 FILE_TESTS = "FileConnectorTests"
 LOGINS = "SnowflakeConnectorTests.(ConnectionTests|SecondFactorTests)"
@@ -38,6 +39,39 @@ class Mutant:
 
 
 MUTANTS = [
+    Mutant(
+        "a failure late in a session forgives the ones before it", f"{PIPELINE}/Pipeline.swift",
+        "        if progress.epochs > epochs",
+        "        failures.wasQuiet(now: now)\n"
+        "        if progress.epochs > epochs"),
+    Mutant(
+        "records in an open epoch count as quiet", f"{PIPELINE}/EpochLedger.swift",
+        "$0.read == 0 && !$0.isBehind",
+        "!$0.isBehind"),
+    Mutant(
+        "a source that has more counts as quiet", f"{PIPELINE}/EpochLedger.swift",
+        "$0.read == 0 && !$0.isBehind",
+        "$0.read == 0"),
+    Mutant(
+        "a begun epoch without records counts as quiet", f"{PIPELINE}/Writing.swift",
+        "openEpoch?.isBegun != true, queue.isEmpty",
+        "queue.isEmpty"),
+    Mutant(
+        "an intent without a receipt counts as quiet", f"{PIPELINE}/Writing.swift",
+        "openEpoch?.isBegun != true, queue.isEmpty",
+        "openEpoch?.isBegun != true"),
+    Mutant(
+        "silence counts as quiet", f"{PIPELINE}/Writing.swift",
+        "if batch.isAnswer { noteQuiet(ledger, queue) }",
+        "noteQuiet(ledger, queue)"),
+    Mutant(
+        "a quiet source is never forgiven", f"{PIPELINE}/FailureStreak.swift",
+        "    if let upSince, now - upSince >= Self.steadyTime { since = nil }\n",
+        ""),
+    Mutant(
+        "silence of the server counts as its answer", f"{MONGO}/MongoRecordStream.swift",
+        "case nil: return idle(isAnswer: false)",
+        "case nil: return idle(isAnswer: true)", ANSWERS),
     Mutant(
         "position before its data: the receipt is stored before the commit", f"{PIPELINE}/Committing.swift",
         "guard case .receipt(let receipt, let settled) = try await settle(",

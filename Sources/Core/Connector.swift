@@ -55,7 +55,8 @@ public protocol Source: Sendable {
 /// A pull sequence of batches with one reader, so its author needs no lock. Pulling is the backpressure.
 public protocol RecordStream {
   /// The next batch; nil when a bounded source has ended. Returns within about a second, with an idle batch if
-  /// nothing came, and throws `CancellationError` soon after its task is cancelled.
+  /// nothing came (which says whether the source was heard of), and throws `CancellationError` soon after its task is
+  /// cancelled.
   mutating func next() async throws -> RecordBatch?
 }
 

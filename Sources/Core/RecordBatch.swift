@@ -97,6 +97,9 @@ public struct RecordBatch: Sendable {
   public let lag: Lag
   /// Where the copy of the source's state stands.
   public let copy: CopyPhase
+  /// True when the source was heard of: without records, that it has none. False when only time went by, and it may as
+  /// well be out of reach.
+  public let isAnswer: Bool
 
   /// Lag as the source knows it when the batch was made.
   public struct Lag: Sendable, Hashable {
@@ -115,7 +118,7 @@ public struct RecordBatch: Sendable {
   public init(
     bytes: SharedBytes, records: [ByteRange], format: PayloadFormat, namespaces: [Namespace],
     changes: ChangeColumns? = nil, schema: RecordSchema? = nil, rejected: [RejectedRecord] = [], filtered: Int = 0,
-    position: Position?, lag: Lag = Lag(), copy: CopyPhase = .none
+    position: Position?, lag: Lag = Lag(), copy: CopyPhase = .none, isAnswer: Bool = true
   ) {
     precondition(changes == nil || changes?.count == records.count, "change columns and records differ in count")
     for record in records {
@@ -132,15 +135,16 @@ public struct RecordBatch: Sendable {
     self.position = position
     self.lag = lag
     self.copy = copy
+    self.isAnswer = isAnswer
   }
 
   /// A batch without records: it moves the position, and may say where the copy stands.
   public static func idle(
-    at position: Position?, lag: Lag = Lag(), filtered: Int = 0, copy: CopyPhase = .none
+    at position: Position?, lag: Lag = Lag(), filtered: Int = 0, copy: CopyPhase = .none, isAnswer: Bool = true
   ) -> RecordBatch {
     RecordBatch(
       bytes: SharedBytes(copying: []), records: [], format: .json, namespaces: [], filtered: filtered,
-      position: position, lag: lag, copy: copy)
+      position: position, lag: lag, copy: copy, isAnswer: isAnswer)
   }
 
   /// How many records there are, without the rejected and the filtered.

@@ -6,7 +6,7 @@ import Testing
 @testable import NebulaRuntime
 
 /// A clock that moves only by what is slept.
-private final class SleptClock: Sendable {
+final class SleptClock: Sendable {
   private let slept = Mutex(Duration.zero)
   var now: Duration { slept.withLock { $0 } }
   var timekeeper: Timekeeper {
@@ -20,10 +20,10 @@ private final class SleptClock: Sendable {
   }
 }
 
-private let busy = NebulaError("model.busy", "Busy.", remedy: "", disposition: .retry(after: nil))
+let busy = NebulaError("model.busy", "Busy.", remedy: "", disposition: .retry(after: nil))
 
 /// Batches at positions 1, 2, …; then it ends, or fails.
-private struct ListSource: Source {
+struct ListSource: Source {
   let batches: [RecordBatch]
   var failure: NebulaError?
   var onAcknowledge: @Sendable () -> Void = {}
@@ -56,7 +56,9 @@ private struct ListSource: Source {
 }
 
 /// A destination of which one step can be replaced.
-private final class ScriptedDestination: Destination {
+final class ScriptedDestination: Destination {
+  let onWrite: @Sendable (RecordBatch) async throws -> Void
+  let onPrepare: @Sendable () async throws -> Void
   let onCommit: @Sendable (PreparedEpoch) async throws -> CommitOutcome
   let onAbort: @Sendable () async throws -> Void
   let onRecover: @Sendable (PreparedEpoch) -> EpochFate
@@ -66,11 +68,15 @@ private final class ScriptedDestination: Destination {
   var phases: [CopyPhase] { seen.withLock { $0 } }
   init(
     followsCopies: Bool = false,
+    onWrite: @escaping @Sendable (RecordBatch) async throws -> Void = { _ in },
+    onPrepare: @escaping @Sendable () async throws -> Void = {},
     onCommit: @escaping @Sendable (PreparedEpoch) async throws -> CommitOutcome = { .committed($0.receipt) },
     onAbort: @escaping @Sendable () async throws -> Void = {},
     onRecover: @escaping @Sendable (PreparedEpoch) -> EpochFate = { _ in .ready }
   ) {
     self.followsCopies = followsCopies
+    self.onWrite = onWrite
+    self.onPrepare = onPrepare
     self.onCommit = onCommit
     self.onAbort = onAbort
     self.onRecover = onRecover
@@ -81,10 +87,12 @@ private final class ScriptedDestination: Destination {
   func open(_ lease: Lease) async throws {}
   func begin(_ epoch: EpochID, pin: Pin?) async throws {}
   func write(_ batch: RecordBatch, to epoch: EpochID) async throws {
+    try await onWrite(batch)
     written.withLock { $0[epoch, default: 0] += UInt64(batch.count) }
     seen.withLock { $0.append(batch.copy) }
   }
   func prepare(_ epoch: EpochID) async throws -> PreparedEpoch {
+    try await onPrepare()
     let count = written.withLock { $0[epoch, default: 0] }
     return PreparedEpoch(epoch, counts: RecordCounts(committed: count), version: 1, manifest: [])
   }
@@ -95,7 +103,7 @@ private final class ScriptedDestination: Destination {
 }
 
 extension PreparedEpoch {
-  fileprivate var receipt: CommitReceipt { CommitReceipt(id, counts: counts, rows: counts.committed) }
+  var receipt: CommitReceipt { CommitReceipt(id, counts: counts, rows: counts.committed) }
 }
 
 /// A state store whose first write of a kind takes effect, or does not, and then fails.

@@ -32,7 +32,7 @@ struct MongoRecordStream: RecordStream {
     if isFirst {
       // T0 and the plan stand in the first intent, before any row does.
       isFirst = false
-      return idle()
+      return idle(isAnswer: false)
     }
     if core.isCaughtUp(settled), position.isCopied {
       isOver = true
@@ -56,7 +56,8 @@ struct MongoRecordStream: RecordStream {
 
   private mutating func batch(_ delivery: Delivery?) throws(NebulaError) -> RecordBatch {
     switch delivery {
-    case nil: return idle()
+    // The readers may be trying again what failed.
+    case nil: return idle(isAnswer: false)
     case .stream(let events):
       if let renamed = events.draft.flatMap(position.cutShort) { throw .renamed(renamed) }
       position.stream = events.through
@@ -85,10 +86,12 @@ struct MongoRecordStream: RecordStream {
 
   private mutating func batch(_ draft: Draft?, _ newest: UInt64?) -> RecordBatch {
     if let newest { lag.newest = max(lag.newest ?? 0, Int64(newest >> 32) * 1000) }
-    return draft?.batch(at: position.encoded(), lag: lag, copy: phase()) ?? idle()
+    return draft?.batch(at: position.encoded(), lag: lag, copy: phase()) ?? idle(isAnswer: true)
   }
 
-  private mutating func idle() -> RecordBatch { .idle(at: position.encoded(), lag: lag, copy: phase()) }
+  private mutating func idle(isAnswer: Bool) -> RecordBatch {
+    .idle(at: position.encoded(), lag: lag, copy: phase(), isAnswer: isAnswer)
+  }
 
   /// What the batch at `position` says of the copy: its end stands on one batch only.
   private mutating func phase() -> CopyPhase {

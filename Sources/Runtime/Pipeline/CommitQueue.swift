@@ -17,6 +17,9 @@ struct CommitQueue: Sendable {
     try await state.wait { $0.pending < Self.capacity ? () : nil }
   }
 
+  /// True when no intent is without its receipt.
+  var isEmpty: Bool { state.value.pending == 0 }
+
   /// Adds a stored intent.
   func push(_ intent: Intent) { state.update { $0.waiting.append(intent) } }
 

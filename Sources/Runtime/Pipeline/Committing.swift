@@ -45,10 +45,8 @@ extension Pipeline {
         }
       } catch {
         let now = parts.clock.monotonic()
-        forgive(now)
-        guard case .wait(let pause) = backoff.after(error, since: &failingSince, now: now, random: parts.random) else {
-          throw error
-        }
+        guard case .wait(let pause) = backoff.after(error, since: &failures.since, now: now, random: parts.random)
+        else { throw error }
         noteTrouble(error, now)
         parts.log.warning("Epoch \(intent.id): \(error) Asking what became of it in \(pause.written ?? "").")
         try await parts.clock.sleep(pause)
@@ -129,7 +127,7 @@ extension Pipeline {
 
   private func note(_ checkpoint: Checkpoint) {
     let (intent, receipt) = (checkpoint.intent, checkpoint.receipt)
-    failingSince = nil
+    failures.receiptStored()
     parts.health.relief(Self.retries)
     progress.epochs += 1
     progress.read += intent.read

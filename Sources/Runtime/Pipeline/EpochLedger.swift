@@ -83,6 +83,9 @@ struct EpochLedger: Sendable {
     return epoch.id
   }
 
+  /// True when nothing was read since the last epoch, and by the source's word nothing waits to be.
+  var isQuiet: Bool { open.map { $0.read == 0 && !$0.isBehind } ?? true }
+
   /// Whether the open epoch is to be cut now; `ending` when no more batches will come.
   func shouldCut(now: Duration, ending: Bool) -> Bool {
     guard let open, let through = open.through else { return false }

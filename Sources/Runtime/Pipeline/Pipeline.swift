@@ -78,10 +78,8 @@ public actor Pipeline {
   var commitInDoubt = false
   /// The source's newest known operation time, in milliseconds since 1970.
   var newestKnown: Int64?
-  /// The first of the failures that nothing good has come between: commits and sessions share one patience.
-  var failingSince: Duration?
-  /// When the session had recovered and its source answered.
-  var upSince: Duration?
+  /// The failures that nothing good has come between.
+  var failures = FailureStreak()
   /// Dead letters of intents that were sent to the store and may still arrive there: this process keeps them.
   var lettersInDoubt: [DeadLetterFile] = []
   /// Rejected records of epochs that have an intent and no receipt yet.
@@ -154,12 +152,6 @@ public actor Pipeline {
     }
   }
 
-  /// A session that ran so long without a failure forgives the ones before it, also when there was nothing to commit.
-  private static let steadyTime: Duration = .seconds(60)
-  func forgive(_ now: Duration) {
-    if let up = upSince, let first = failingSince, first < up, now - up >= Self.steadyTime { failingSince = nil }
-  }
-
   /// What is tried again: over with the next receipt, or when it was not heard of for long.
   static let retries = HealthTopic("retries", unhealthyAfter: .seconds(120), fadesAfter: .seconds(180))
   func noteTrouble(_ error: any Error, _ now: Duration) {
@@ -171,14 +163,12 @@ public actor Pipeline {
     var backoff = Backoff(patience: parts.settings.retryFor)
     while true {
       let epochs = progress.epochs
-      upSince = nil
+      failures.sessionStarted()
       do { return try await runSession(lease) } catch {
         let now = parts.clock.monotonic()
-        forgive(now)
-        if progress.epochs > epochs || failingSince == nil { backoff.reset() }
-        guard case .wait(let pause) = backoff.after(error, since: &failingSince, now: now, random: parts.random) else {
-          throw error
-        }
+        if progress.epochs > epochs || failures.since == nil { backoff.reset() }
+        guard case .wait(let pause) = backoff.after(error, since: &failures.since, now: now, random: parts.random)
+        else { throw error }
         if stopRequested.value { return }
         noteTrouble(error, now)
         parts.log.warning("\(error) Trying again in \(pause.written ?? ""), from the last committed position.")

@@ -8,7 +8,7 @@ public struct PipelineSettings: Sendable, Hashable {
   public var maxInFlightBytes = 128 << 20
   /// More rejected records than this stop the run.
   public var maxRejected: UInt64 = 1000
-  /// How long a failing operation is retried before the run ends, resumable.
+  /// How long a failing operation is retried before the run ends, resumable; see `FailureStreak`.
   public var retryFor: Duration = .seconds(15 * 60)
   /// At most one epoch without rows in this time, when only the token moved.
   public var idleCheckpointInterval: Duration = .seconds(10)

@@ -13,13 +13,20 @@ extension Pipeline {
     var stream = try await parts.source.open(from: start.position, through: start.pin?.through)
     while !stopRequested.value {
       guard let batch = try await stream.next() else { return try await end(&ledger, queue, lease) }
-      if upSince == nil { upSince = parts.clock.monotonic() }
+      if batch.isAnswer { failures.sourceAnswered(now: parts.clock.monotonic()) }
       try Task.checkCancellation()
       if try ledger.mustCut(before: batch) { try await cut(&ledger, queue, lease) }
       try await take(batch, &ledger, lease)
       if ledger.shouldCut(now: parts.clock.monotonic(), ending: false) { try await cut(&ledger, queue, lease) }
+      if batch.isAnswer { noteQuiet(ledger, queue) }
     }
     if ledger.shouldCut(now: parts.clock.monotonic(), ending: true) { try await cut(&ledger, queue, lease) }
+  }
+
+  /// Only with nothing open and nothing on its way to a receipt: what fails may be just that.
+  private func noteQuiet(_ ledger: EpochLedger, _ queue: CommitQueue) {
+    guard ledger.isQuiet, openEpoch?.isBegun != true, queue.isEmpty else { return }
+    failures.wasQuiet(now: parts.clock.monotonic())
   }
 
   private func end(_ ledger: inout EpochLedger, _ queue: CommitQueue, _ lease: Lease) async throws {
