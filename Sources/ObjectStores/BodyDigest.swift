@@ -6,14 +6,27 @@ extension HTTPBody {
   /// SHA-256 of the content, for signatures over plain http (loopback only: https signs without it). Reads a file
   /// where it is called.
   func sha256() throws(NebulaError) -> [UInt8] {
+    let digest = Crypto.SHA256()
+    try forEachPiece { digest.update($0) }
+    return digest.finish()
+  }
+
+  /// MD5 of the content, for stores that verify what arrives by it. Reads a file where it is called.
+  func md5() throws(NebulaError) -> [UInt8] {
+    let digest = Crypto.MD5()
+    try forEachPiece { digest.update($0) }
+    return digest.finish()
+  }
+
+  /// Hands out the content in pieces, in their order.
+  func forEachPiece(_ use: (UnsafeRawBufferPointer) throws(NebulaError) -> Void) throws(NebulaError) {
     switch self {
-    case .none: return Crypto.sha256([])
-    case .bytes(let bytes): return Crypto.sha256(bytes)
-    case .shared(let bytes): return Crypto.sha256(bytes.base)
+    case .none: return
+    case .bytes(let bytes):
+      try bytes.withUnsafeBufferPointer { (bytes) throws(NebulaError) in try use(UnsafeRawBufferPointer(bytes)) }
+    case .shared(let bytes): try use(bytes.base)
     case .file(let path, let offset, let length):
-      let digest = Crypto.SHA256()
-      try FilePiece(path: path, offset: offset, length: length).forEach { digest.update($0) }
-      return digest.finish()
+      try FilePiece(path: path, offset: offset, length: length).forEach(use)
     }
   }
 }

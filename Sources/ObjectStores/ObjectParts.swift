@@ -54,3 +54,11 @@ extension HTTPBody {
     }
   }
 }
+
+extension ObjectUpload {
+  /// What a part's request says of its body. A store verifies the checksum of what one request carries and of nothing
+  /// more, so where checksums are asked for each part needs its own; else a damaged part would be taken.
+  func headers(ofPart body: HTTPBody) throws(NebulaError) -> HTTPHeaders {
+    contentMD5 == nil ? [:] : ["Content-MD5": Crypto.base64(try body.md5())]
+  }
+}

@@ -49,14 +49,23 @@ final class Stand: Sendable {
     ])
   }
 
+  /// Changes a bit in the bodies of the next `n` requests that match, after they were sent and before they are looked at.
+  func damage(_ match: String, n: Int64 = 1) async throws {
+    try await control(["fail": [["match": .string(match), "n": .integer(n), "damage": true]]])
+  }
+
   func objects() async throws -> JSONValue {
     try JSONValue(parsing: try await plain.perform(HTTPRequest(url: server.url("/__objects"))).body)
   }
 
+  /// Every request since the start of the test: method, path and headers.
+  func requests() async throws -> [JSONValue] {
+    try JSONValue(parsing: try await plain.perform(HTTPRequest(url: server.url("/__log"))).body).array ?? []
+  }
+
   /// Method and path of every request since the start of the test.
   func log() async throws -> [String] {
-    let log = try JSONValue(parsing: try await plain.perform(HTTPRequest(url: server.url("/__log"))).body)
-    return (log.array ?? []).map { "\($0["method"]?.string ?? "") \($0["path"]?.string ?? "")" }
+    try await requests().map { "\($0["method"]?.string ?? "") \($0["path"]?.string ?? "")" }
   }
 
   func context(secure: Bool = false, attempts: Int = 4, threshold: Int = 1 << 20, part: Int = 300_000)

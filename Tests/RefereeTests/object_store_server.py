@@ -1,7 +1,7 @@
 """S3, Azure Blob and Google Cloud Storage as far as our stores use them, each request checked: S3's signatures by
 botocore. The first line on stdout says, in JSON, where it listens; it ends when stdin does.
 
-    /__ctl     POST {"fail": [{"match", "n", "status", "code", "after", "drop", "headers"}], "expired", "skew", …}
+    /__ctl     POST {"fail": [{"match", "n", "status", "code", "after", "drop", "damage", "headers"}], "expired", "skew", …}
     /__log     the requests so far;  /__objects  what lies here
     /azure/…   Azure, account `azure`;  /gcs/…  GCS by XML, /storage/v1/… by JSON;  anything else  S3, path style
 """
@@ -84,6 +84,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             fault = next((f for f in WORLD.faults if f["match"] in f"{self.command} {self.path}" and f["n"] > 0), None)
             if fault:
                 fault["n"] -= 1
+        if fault and fault.get("damage"):     # on the way, where nobody sees it
+            self.body, fault = self.body[:-1] + bytes([self.body[-1] ^ 1]), None
         if fault and not fault.get("after"):
             return self.fail(fault)
         try:
@@ -297,6 +299,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return getattr(self, "azure_" + self.command)(path)
 
     def azure_PUT(self, path):
+        self.check_md5("Md5Mismatch")
         if self.query.get("comp") == "block":
             name = base64.b64decode(self.query["blockid"], validate=True)
             blocks = WORLD.blocks.setdefault(path, {})
@@ -319,7 +322,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 raise Answer(400, "InvalidHeaderValue")
             if exists:
                 raise Answer(409, "BlobAlreadyExists")
-            self.check_md5("Md5Mismatch")
             body = self.body
         made = self.store(path, body, self.metadata("x-ms-meta-"))
         return 201, b"", {"ETag": '"0x' + made["etag"] + '"'}

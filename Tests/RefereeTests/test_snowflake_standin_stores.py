@@ -1,5 +1,7 @@
 """The stand-in's S3, Azure and GCS stores as general ones: boto3, google-cloud-storage and azure-storage-blob drive them."""
+import base64
 import datetime
+import hashlib
 import os
 
 import botocore.exceptions
@@ -15,6 +17,7 @@ from snowflake_buckets import ACCOUNT, ACCOUNT_KEY, IDENTITY, REGION, azure, gcs
 from snowflake_fixtures import name
 
 ClientError = botocore.exceptions.ClientError
+OTHERS_MD5 = base64.b64encode(hashlib.md5(b"other").digest()).decode()
 ODD = "dir/ö x+y=1&(2)/~file'.json"
 
 
@@ -81,6 +84,14 @@ class TestS3:
         with pytest.raises(ClientError) as found:
             client.upload_part(**again, PartNumber=1, Body=b"y")
         assert code(found) == "NoSuchUpload"
+
+    def test_the_checksum_of_a_part(self, standin):
+        client, key = s3(standin), {"Bucket": "multi", "Key": "summed"}
+        part = {**key, "UploadId": client.create_multipart_upload(**key)["UploadId"], "PartNumber": 1}
+        client.upload_part(**part, Body=b"other", ContentMD5=OTHERS_MD5)
+        with pytest.raises(ClientError) as found:
+            client.upload_part(**part, Body=b"damaged", ContentMD5=OTHERS_MD5)
+        assert code(found) == "BadDigest"
 
     def test_an_error_in_the_body_of_200(self, standin):
         """CompleteMultipartUpload's trap: boto3 sees it and repeats."""
@@ -304,6 +315,16 @@ class TestAzure:
         standin.control("settings", {"list_page": 3})
         assert [b.name for b in container.list_blobs(name_starts_with="p/")] == [f"p/{i}" for i in range(7)] + ["p/s/x"]
         assert sorted(b.name for b in container.walk_blobs("p/")) == [f"p/{i}" for i in range(7)] + ["p/s/"]
+
+    def test_the_checksum_of_a_block(self, standin):
+        blob = azure(standin).get_container_client("summed").get_blob_client("k")
+        blob.stage_block("one", b"whole", validate_content=True)
+        with pytest.raises(HttpResponseError) as found:
+            blob.stage_block("two", b"damaged", headers={"Content-MD5": OTHERS_MD5})
+        assert (found.value.status_code, found.value.error_code) == (400, "Md5Mismatch")
+        blob.stage_block("two", b"other", headers={"Content-MD5": OTHERS_MD5})
+        blob.commit_block_list(["one", "two"])
+        assert blob.download_blob().readall() == b"wholeother"
 
     def sas(self, **given):
         now = datetime.datetime.now(datetime.timezone.utc)

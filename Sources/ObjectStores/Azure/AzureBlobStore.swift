@@ -96,10 +96,12 @@ public final class AzureBlobStore: ConditionalObjectStore {
       let number = String(part.index)
       let padded = String(repeating: "0", count: max(0, 6 - number.utf8.count)) + number
       let id = Crypto.base64(Array("\(own)-\(padded)".utf8))
+      let body = object.body.slice(part)
       _ = try await session.send(
         .init(
           operation: "PUT of block \(part.index + 1) of \(object.key)", service: .blob, method: "PUT",
-          key: object.key, query: [("comp", "block"), ("blockid", id)], body: object.body.slice(part))
+          key: object.key, query: [("comp", "block"), ("blockid", id)], headers: try object.headers(ofPart: body),
+          body: body)
       ) { $0.status == 201 }
       return id
     }

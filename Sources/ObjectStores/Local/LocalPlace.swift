@@ -137,17 +137,3 @@ struct LocalPlace: ~Copyable {
     return current
   }
 }
-
-extension HTTPBody {
-  /// Hands out the content in pieces.
-  func forEachPiece(_ use: (UnsafeRawBufferPointer) throws(NebulaError) -> Void) throws(NebulaError) {
-    switch self {
-    case .none: return
-    case .bytes(let bytes):
-      try bytes.withUnsafeBufferPointer { (bytes) throws(NebulaError) in try use(UnsafeRawBufferPointer(bytes)) }
-    case .shared(let bytes): try use(bytes.base)
-    case .file(let path, let offset, let length):
-      try FilePiece(path: path, offset: offset, length: length).forEach(use)
-    }
-  }
-}

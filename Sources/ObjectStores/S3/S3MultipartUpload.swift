@@ -50,11 +50,12 @@ struct S3MultipartUpload: Sendable {
   }
 
   private func put(_ part: PartPlan.Part, _ id: String) async throws -> String {
+    let body = object.body.slice(part)
     let response = try await session.send(
       .init(
         operation: "PUT of part \(part.index + 1) of \(object.key)", method: "PUT", key: object.key,
-        query: [("partNumber", String(part.index + 1)), ("uploadId", id)], body: object.body.slice(part)),
-      accepting: [200])
+        query: [("partNumber", String(part.index + 1)), ("uploadId", id)], headers: try object.headers(ofPart: body),
+        body: body), accepting: [200])
     guard let etag = response.headers["ETag"], !etag.isEmpty else {
       throw Refusal.corrupt(object.key, "the answer to part \(part.index + 1) holds no ETag")
     }
