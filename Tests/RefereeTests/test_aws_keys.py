@@ -5,10 +5,13 @@ import pathlib
 import threading
 import urllib.parse
 
+import botocore.configloader
 import botocore.session
 import pytest
 
-FIXTURE = pathlib.Path(__file__).parent.parent / "ObjectStoresTests" / "Fixtures" / "aws_key_requests.json"
+FIXTURES = pathlib.Path(__file__).parent.parent / "ObjectStoresTests" / "Fixtures"
+FIXTURE = FIXTURES / "aws_key_requests.json"
+PROFILES = json.loads((FIXTURES / "aws_profiles.json").read_text())
 ROLE = "arn:aws:iam::123456789012:role/loader"
 KEYS = {"Code": "Success", "AccessKeyId": "ASIAONE", "SecretAccessKey": "sk", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"}
 XML = (b"<AssumeRoleWithWebIdentityResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><AssumeRoleWithWebIdentityResult><Credentials>"
@@ -103,6 +106,17 @@ def test_the_order(server, tmp_path):
     server.set("AWS_ACCESS_KEY_ID", "AKIDENV")
     server.set("AWS_SECRET_ACCESS_KEY", "s")
     assert keys().access_key == "AKIDENV"
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_indented_profiles(tmp_path, name):
+    """What our reader is tested with is what botocore reads."""
+    (tmp_path / "credentials").write_text("\n".join(PROFILES[name]["lines"]) + "\n")
+    found = botocore.configloader.raw_config_parse(str(tmp_path / "credentials"))
+    for profile, expected in PROFILES[name]["profiles"].items():
+        values = found.get(profile)
+        ours = ("aws_access_key_id", "aws_secret_access_key", "region")
+        assert (None if values is None else {n: values[n] for n in ours if n in values}) == expected
 
 
 @pytest.mark.parametrize("url,allowed", [

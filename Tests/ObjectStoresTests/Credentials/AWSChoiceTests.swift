@@ -57,7 +57,7 @@ import Testing
       profiles.profile("default")?.region == "eu-west-1" && profiles.profile("temporary")?.region == "eu-central-1")
     #expect(
       profiles.profile("temporary")?.kind
-        == .keys(.init(accessKey: "AKIDCONFIG", secretKey: "s3cr3t", sessionToken: "token==")))
+        == .keys(.init(accessKey: "AKIDTEMP", secretKey: "s3cr3t", sessionToken: "token==")))
     #expect(
       profiles.profile("indented")?.kind == AWSProfile.Kind.none
         && profiles.profile("empty")?.kind == AWSProfile.Kind.none)
@@ -67,6 +67,24 @@ import Testing
     }
     #expect(role.arn == "arn:aws:iam::1:role/r" && role.tokenFile.hasSuffix("/token") && !role.tokenFile.hasPrefix("~"))
     #expect(profiles.profile("corp") == nil && profiles.profile("sso-session corp") == nil)
+  }
+
+  /// The referees read the same with botocore.
+  @Test func indentedLinesAreReadAsBotocoreDoes() throws {
+    let cases = try #require(try AzureSignatureTests.fixture("aws_profiles.json").object)
+    #expect(!cases.isEmpty)
+    for file in cases {
+      let lines = try #require(file.value["lines"]?.array).compactMap(\.string)
+      let found = AWSProfiles(credentials: lines.joined(separator: "\n"))
+      for expected in try #require(file.value["profiles"]?.object) {
+        let ours = found.profile(expected.name)
+        let keys = expected.value["aws_access_key_id"]?.string.map {
+          S3Credentials(accessKey: $0, secretKey: expected.value["aws_secret_access_key"]?.string ?? "")
+        }
+        #expect(ours?.kind == keys.map { AWSProfile.Kind.keys($0) }, "\(file.name): \(expected.name)")
+        #expect(ours?.region == expected.value["region"]?.string, "\(file.name): \(expected.name)")
+      }
+    }
   }
 
   @Test func theOrderIsAmazons() throws {

@@ -34,14 +34,21 @@ struct AWSProfiles {
 
   private mutating func add(_ text: String, isConfig: Bool) {
     var current: String?
+    /// How far the setting before is indented; nil after a section's name, which has no second line.
+    var indent: Int?
     for line in text.split(whereSeparator: \.isNewline) {
       let words = line.trimmed
       if words.isEmpty || words.hasPrefix("#") || words.hasPrefix(";") { continue }
+      let depth = line.prefix { $0.isWhitespace }.count
+      // a deeper line belongs to the setting before it, such as `s3 =`, whatever it looks like: Amazon's own clients
+      // read it so, and take settings that are all indented alike for what they are
+      if let indent, depth > indent { continue }
+      indent = depth
       if words.hasPrefix("["), let end = words.firstIndex(of: "]") {
+        indent = nil
         current = Self.name(words[words.index(after: words.startIndex)..<end].trimmed, isConfig: isConfig)
         if let current { profiles[current, default: [:]].merge([:]) { $1 } }
-      } else if let current, line.first?.isWhitespace != true, let equals = words.firstIndex(of: "=") {
-        // an indented line belongs to a setting with parts of its own, such as `s3 =`
+      } else if let current, let equals = words.firstIndex(of: "=") {
         let name = words[..<equals].trimmed.lowercased()
         profiles[current]?[name] = words[words.index(after: equals)...].trimmed
       }
