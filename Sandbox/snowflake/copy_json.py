@@ -11,7 +11,7 @@ from .rewrite import Rewriter, cast_text, json_key, limited
 from .types import text
 
 WHOLE = re.compile(r"json_extract\(j, '\$\.\"((?:[^\"\\']|\\.|'')*)\"'\)|json_extract_string\(j, '\$\.\"((?:[^\"\\']|\\.|'')*)\"'\)")
-CAST = re.compile(r"CAST\((json_extract_string\(.*\)) AS [A-Z0-9(), ]+\)|sf_timestamp\((json_extract_string\(.*\))\)", re.S)
+CAST = re.compile(r"CAST\((json_extract_string\(.*\)) AS [A-Z0-9(), ]+\)|(?:sf_timestamp|unhex)\((json_extract_string\(.*\))\)", re.S)
 
 
 class JsonSource(Source):

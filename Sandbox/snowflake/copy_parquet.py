@@ -82,7 +82,7 @@ class ParquetSource(Source):
             return f"sf_variant({made}, {self.limit})"
         if nested:
             return self.typed(f"json_extract_string({self._json(expression, '') if nested != 'json' else expression}, '$')", target)
-        if kind.name == "BINARY" and (expression.endswith("AS BLOB)") or self._kind(expression) == "BLOB" and not expression.startswith("decode(")):
+        if self._kind(expression) == "BLOB" and not expression.startswith("decode("):
             return f"sf_bytes({expression}, {kind.length})"
         if kind.name == "BOOLEAN" or kind.name == "DATE" or kind.name == "TIME":
             return f"CAST({expression} AS {kind.duckdb})"

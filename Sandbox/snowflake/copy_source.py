@@ -77,8 +77,8 @@ class Source:
             return f"sf_text(CAST({expression} AS VARCHAR), {kind.length})" if kind.length < 16777216 \
                 else f"sf_lob(CAST({expression} AS VARCHAR))" if self.plain.longest > 16777216 else f"CAST({expression} AS VARCHAR)"
         if kind.name == "BINARY":
-            convert = {"HEX": "unhex", "BASE64": "from_base64", "UTF8": "encode", "UTF-8": "encode"}[self.format.binary_format]
-            return f"sf_bytes({convert}({expression}), {kind.length})"
+            # BINARY_FORMAT says how text is read; what a cast or TO_BINARY made is bytes already
+            return f"sf_bytes(sf_binary({expression}, {literal(self.format.binary_format)}), {kind.length})"
         if kind.name == "TIMESTAMP_NTZ" and CAST_ALREADY.fullmatch(expression):
             return expression
         if kind.name == "TIMESTAMP_NTZ":

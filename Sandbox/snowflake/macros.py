@@ -16,6 +16,7 @@ CREATE OR REPLACE MACRO to_timestamp_ntz(s) AS sf_timestamp(CAST(s AS VARCHAR)),
 CREATE OR REPLACE MACRO sf_text(s, n) AS CASE WHEN length(s) > n THEN CAST(sf_fail('100078:String ''' || left(s, 60) || ''' is too long and would be truncated') AS VARCHAR) ELSE s END;
 CREATE OR REPLACE MACRO sf_lob(s) AS CASE WHEN strlen(s) > 16777216 THEN CAST(sf_fail('100082:Max LOB size (16777216) exceeded, actual size of parsed column is ' || strlen(s)) AS VARCHAR) ELSE s END;
 CREATE OR REPLACE MACRO sf_bytes(s, n) AS CASE WHEN octet_length(s) > n THEN CAST(CAST(sf_fail('100078:Binary value of ' || octet_length(s) || ' bytes is too long and would be truncated') AS VARCHAR) AS BLOB) ELSE s END;
+CREATE OR REPLACE MACRO sf_binary(s, f) AS CASE WHEN typeof(s) = 'BLOB' THEN CAST(s AS BLOB) WHEN f = 'HEX' THEN unhex(sf_varchar(s)) WHEN f = 'BASE64' THEN from_base64(sf_varchar(s)) ELSE encode(sf_varchar(s)) END;
 CREATE OR REPLACE MACRO sf_variant(s, n) AS CASE WHEN strlen(s) > n THEN CAST(CAST(sf_fail('100082:Max LOB size (' || n || ') exceeded, actual size of parsed column is ' || strlen(s)) AS VARCHAR) AS JSON) ELSE s END;
 CREATE OR REPLACE MACRO iff(a, b, c) AS CASE WHEN a THEN b ELSE c END;
 CREATE OR REPLACE MACRO nvl(a, b) AS coalesce(a, b);
@@ -29,7 +30,7 @@ CREATE OR REPLACE MACRO to_json_text(a) AS CAST(a AS VARCHAR);
 CREATE OR REPLACE MACRO to_double(a) AS CAST(a AS DOUBLE);
 CREATE OR REPLACE MACRO to_boolean(a) AS CAST(a AS BOOLEAN);
 CREATE OR REPLACE MACRO to_date(a) AS CAST(a AS DATE);
-CREATE OR REPLACE MACRO to_binary(a) AS unhex(a), (a, f) AS CASE upper(f) WHEN 'BASE64' THEN from_base64(a) WHEN 'HEX' THEN unhex(a) ELSE encode(a) END;
+CREATE OR REPLACE MACRO to_binary(a) AS sf_binary(a, 'HEX'), (a, f) AS sf_binary(a, upper(f));
 CREATE OR REPLACE MACRO sf_get(j, k) AS CASE WHEN typeof(k) = 'VARCHAR' THEN json_extract(j, '$."' || replace(CAST(k AS VARCHAR), '"', '\\"') || '"') ELSE json_extract(j, '$[' || CAST(k AS VARCHAR) || ']') END;
 CREATE OR REPLACE MACRO sf_typeof(j) AS CASE json_type(j) WHEN 'UBIGINT' THEN 'INTEGER' WHEN 'BIGINT' THEN 'INTEGER' WHEN 'HUGEINT' THEN 'INTEGER' WHEN 'DOUBLE' THEN CASE WHEN contains(lower(CAST(j AS VARCHAR)), 'e') THEN 'DOUBLE' ELSE 'DECIMAL' END WHEN 'NULL' THEN 'NULL_VALUE' ELSE json_type(j) END;
 CREATE OR REPLACE MACRO is_integer(j) AS sf_typeof(j) = 'INTEGER';

@@ -409,8 +409,8 @@ def cast_text(value, kind, variant=False, cast="CAST"):
         return f"sf_timestamp({value})"
     if kind.name == "TEXT":
         return cut(f"sf_varchar({value})", kind)
-    if kind.name == "BINARY" and value.startswith(("'", "decode(")):
-        return f"unhex({value})"
+    if kind.name == "BINARY":
+        return f"sf_binary({value}, 'HEX')"
     return f"{cast}({value} AS {kind.duckdb})"
 
 

@@ -71,6 +71,48 @@ class TestByName:
             run(f"COPY INTO {table} FROM @{stage} FILES = ('m.json') FILE_FORMAT = (TYPE = JSON) {options}")
 
 
+class TestBinaryOfJson:
+    """Text is hexadecimal on its way into a BINARY column; what was made binary before is not read once more."""
+    ITEMS = ["$1:b", "$1:b::VARCHAR", "$1:b::BINARY", "CAST($1:b AS BINARY)", "$1:b::VARCHAR::BINARY", "TRY_CAST($1:b::VARCHAR AS BINARY)", "TO_BINARY($1:b)",
+             "TO_BINARY($1:b::VARCHAR)", "TO_BINARY($1:b::VARCHAR, 'HEX')", "COALESCE($1:b::BINARY, NULL)"]
+
+    def copy(self, run, stage, item, options=""):
+        table = name()
+        run(f"CREATE TABLE {table} (ID INT, B BINARY(4))")
+        source = f"@{stage}" if item is None else f"(SELECT $1:id::INT, {item} FROM @{stage})"
+        match = "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE" if item is None else ""
+        found = run(f"COPY INTO {table} FROM {source} FILES = ('b.json') FILE_FORMAT = (TYPE = JSON) {match} {options}")
+        return found, run(f"SELECT * FROM {table} ORDER BY ID")
+
+    @pytest.mark.parametrize("on_error", ["ABORT_STATEMENT", "CONTINUE"])
+    @pytest.mark.parametrize("item", [None, *ITEMS])
+    def test_hexadecimal(self, run, put, stage, item, on_error):
+        put("b.json", '{"id":1,"b":"00FFab"}\n{"id":2,"b":""}\n{"id":3,"b":null}\n{"id":4}\n{"id":5,"b":"3030"}\n')
+        found, rows = self.copy(run, stage, item, f"ON_ERROR = {on_error}")
+        assert found[0][1:4] == ("LOADED", 5, 5) and rows == [(1, b"\0\xff\xab"), (2, b""), (3, None), (4, None), (5, b"00")]
+
+    @pytest.mark.parametrize("item, text, expected", [("TO_BINARY($1:b::VARCHAR, 'BASE64')", "AP+r", b"\0\xff\xab"), ("TO_BINARY($1:b::VARCHAR, 'UTF-8')", "\u00e9", b"\xc3\xa9")])
+    def test_other_formats(self, run, put, stage, item, text, expected):
+        put("b.json", json.dumps({"id": 1, "b": text}))
+        assert self.copy(run, stage, item)[1] == [(1, expected)]
+
+    @pytest.mark.parametrize("item", [None, "$1:b", "$1:b::VARCHAR", "$1:b::BINARY"])
+    def test_what_is_no_hexadecimal(self, run, put, stage, item):
+        put("b.json", '{"id":1,"b":"no hex"}\n{"id":2,"b":"01"}\n')
+        with pytest.raises(Error) as failed:
+            self.copy(run, stage, item)
+        assert failed.value.errno == 100115 and "'no hex'" in str(failed.value)
+        found, rows = self.copy(run, stage, item, "ON_ERROR = CONTINUE")
+        assert found[0][1:4] == ("PARTIALLY_LOADED", 2, 1) and "'no hex'" in found[0][6] and rows == [(2, b"\x01")]
+
+    def test_too_long(self, run, put, stage):
+        put("b.json", '{"id":1,"b":"0011223344"}\n')
+        for item in ("$1:b::VARCHAR", "$1:b::BINARY"):
+            with pytest.raises(Error) as failed:
+                self.copy(run, stage, item)
+            assert failed.value.errno == 100078
+
+
 class TestParquet:
     TABLE = pyarrow.table({
         "I": pyarrow.array([9223372036854775807, None], pyarrow.int64()), "F": [1.5, float("inf")], "B": [True, None], "S": ["ü\n\"'", ""],
