@@ -97,12 +97,12 @@ private final class ScriptedSource: Source {
       case (.copyEnd, 1): return .idle(at: nil, copy: .ended(since: since))
       default: break
       }
-      try await clock.timekeeper.sleep(.seconds(1))
-      if step > (unquiet == .soon ? 55 : 70) { try await fail() }
+      try await clock.timekeeper.sleep(.seconds(10))
+      if step > (unquiet == .soon ? 5 : 8) { try await fail() }
       let isAnswer =
         switch unquiet {
         case .silence: step == 1
-        case .lateAnswer: step > 65
+        case .lateAnswer: step > 6
         default: true
         }
       return .idle(at: nil, copy: unquiet == .copy ? .underway(since: since) : .none, isAnswer: isAnswer)
@@ -113,7 +113,7 @@ private final class ScriptedSource: Source {
   @Test func aCommitThatFailsBesideAQuietSourceEndsTheRun() async throws {
     let source = ScriptedSource { _, step in
       if step == 1 { return ListSource.batch(1, at: 1) }
-      try await clock.timekeeper.sleep(.seconds(1))
+      try await clock.timekeeper.sleep(.seconds(10))
       return .idle(at: Position([1]))
     }
     await expectEnd { try await run(source, ScriptedDestination(onCommit: { _ in try await fail() })) }
@@ -125,8 +125,8 @@ private final class ScriptedSource: Source {
   @Test func aQuietSourceIsForgivenAnOldFailure() async throws {
     let source = ScriptedSource { session, step in
       if session == 3 { return nil }
-      try await clock.timekeeper.sleep(.seconds(1))
-      if step > (session == 1 ? 1 : 1200) { throw busy }
+      try await clock.timekeeper.sleep(.seconds(10))
+      if step > (session == 1 ? 1 : 120) { throw busy }
       return .idle(at: nil)
     }
     try await run(source)

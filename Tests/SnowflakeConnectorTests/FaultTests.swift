@@ -95,6 +95,28 @@ import Testing
     await other.close()
   }
 
+  /// Every start has a new generation: the epochs tell that a state is an older copy.
+  @Test func anOlderStateIsRefusedHoweverOftenItStarts() async throws {
+    let standIn = try StandIn()
+    let rig = try Rig(standIn)
+    func open(_ generation: UInt64, knowing last: EpochID) async throws {
+      try await rig.destination.open(Lease(pipeline: "orders", generation: generation, lastEpoch: last))
+    }
+    try await open(1, knowing: EpochID(generation: 0, sequence: 0))
+    for epoch in 1...3 {
+      _ = try await rig.commit(try await rig.prepare(.at(1, UInt64(epoch)), [ChangeBatch.orders(2)]))
+    }
+    for generation in [2, 3, 1_000_000] as [UInt64] {
+      let error = await #expect(throws: NebulaError.self) { try await open(generation, knowing: .at(1, 2)) }
+      #expect(error?.code == .behindDestination)
+      #expect(error?.message.contains("0000000001-0000000003") == true)
+    }
+    // The state that knows of it; and one that was reset.
+    try await open(2, knowing: .at(1, 3))
+    try await open(1_795_220_000, knowing: EpochID(generation: 1_795_219_999, sequence: 9_999_999_999))
+    await rig.close()
+  }
+
   /// The writer dies between COPY and COMMIT; its transaction keeps the lock until the next one ends it.
   @Test func aDeadWritersTransactionIsEnded() async throws {
     let standIn = try StandIn()
