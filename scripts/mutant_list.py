@@ -9,7 +9,7 @@ SIMULATION = "RuntimeTests.(SimulationTests|EpochLedgerTests|BackoffTests|Pipeli
 STORE = "RuntimeTests.StateStoreTests"
 LETTERS = "RuntimeTests.FileDeadLetterStoreTests"
 STATEMENTS = "SnowflakeConnectorTests.StatementTests"
-COMMITS = "SnowflakeConnectorTests.(CommitTests|FenceTests|FaultTests/(aZombie|twoOf|aDeadWriter|missingFiles))"
+COMMITS = "SnowflakeConnectorTests.(CommitTests|FenceTests|FaultTests/(aZombie|twoOf|anOlderState|aDeadWriter|missingFiles))"
 ASYNC = "SnowflakeConnectorTests.(AsyncQueryTests|AsyncCopyTests)"
 LEFT_OUT = "SnowflakeConnectorTests.(LeftOutTests|OnErrorTests)"
 TROUBLE = "SnowflakeConnectorTests.TroubleTests"
@@ -19,6 +19,8 @@ ANSWERS = "MongoConnectorTests.AnswerTests"
 COPY_TESTS = "MongoConnectorTests.CopyPhaseTests"
 FILE_TESTS = "FileConnectorTests"
 LOGINS = "SnowflakeConnectorTests.(ConnectionTests|SecondFactorTests)"
+CHECKS = "SnowflakeConnectorTests.ColumnCheckTests"
+HOSTILE = "SnowflakeConnectorTests.HostileValueTests"
 PLAIN_ROWS = "SnowflakeConnectorTests.PlainRowsTests"
 MERGES = "SnowflakeConnectorTests.(MergeTests|SchemaTests)"
 ADLS = "Sources/Connectors/ADLS"
@@ -243,9 +245,9 @@ MUTANTS = [
         'try database.run("PRAGMA synchronous = OFF")', STORE),
     Mutant(
         "Snowflake: LOAD_SKIPPED is taken for success", f"{SNOWFLAKE}/Commit/CopyResult.swift",
-        'let status = result[row, "status"] ?? ""',
-        'let status = result[row, "status"] ?? ""\n'
-        '    if status == "LOAD_SKIPPED" { return nil }', STATEMENTS),
+        "let status = status(row, result)\n    func",
+        "let status = status(row, result)\n"
+        '    if status == "LOAD_SKIPPED" { return nil }\n    func', STATEMENTS),
     Mutant(
         "Snowflake: the fence is not asked whose it is", f"{SNOWFLAKE}/Commit/Fence.swift",
         r'"\(mine) AND \"GENERATION\" = \(generation) AND \"WRITER\" = \(literal(writer))"',
@@ -264,8 +266,47 @@ MUTANTS = [
         'if status == "LOADED", loaded <= file.rows,', STATEMENTS),
     Mutant(
         "Snowflake: an older writer takes the fence back", f"{SNOWFLAKE}/Commit/Fence.swift",
-        r'(\"GENERATION\" < \(generation) OR',
-        r'(\"GENERATION\" <> \(generation) OR', COMMITS),
+        r'((\"GENERATION\" < \(generation)',
+        r'((\"GENERATION\" <> \(generation)', COMMITS),
+    Mutant(
+        "Snowflake: the fence does not ask whether the state knows its last epoch", f"{SNOWFLAKE}/Commit/Fence.swift",
+        "known.map { \" AND", "known.flatMap { _ in nil as EpochID? }.map { \" AND", COMMITS),
+    Mutant(
+        "file: a state that is older than the folder goes on", "Sources/Connectors/File/FilePublisher.swift",
+        "newest > known, newest.generation", "newest > known, newest.generation > 1 << 40, newest.generation", FILE_TESTS),
+    Mutant(
+        "state: after a reset a destination is ahead all the same", "Sources/Runtime/State/StateTable.swift",
+        ".number(Self.pastEverySequence)", ".number(0)", STORE),
+    Mutant(
+        "columns: an offset from UTC is cut off", f"{SNOWFLAKE}/Rows/ColumnCheck.swift",
+        "(keepsOffset || !$0.hasOffset)", "(keepsOffset || $0.fraction < 99)", CHECKS),
+    Mutant(
+        "columns: a day's time is cut off", f"{SNOWFLAKE}/Rows/ColumnCheck.swift",
+        "!$0.hasTime && !$0.hasOffset", "!$0.hasOffset", CHECKS),
+    Mutant(
+        "columns: a FLOAT rounds a long number", f"{SNOWFLAKE}/Rows/ValueKind.swift",
+        'return digits(written) == digits("\\(double)")', "return true", CHECKS),
+    Mutant(
+        "columns: Parquet is given a number as it was written", f"{SNOWFLAKE}/Rows/StagedSink.swift",
+        "isNumber[index] ? Self.bare(text) : text", "text", CHECKS),
+    Mutant(
+        "columns: a number in a VARCHAR column goes through a VARIANT", f"{SNOWFLAKE}/Rows/RecordEncoder.swift",
+        "} else if isText[slot], member.kind != .string {", "} else if isText[slot], member.kind == .null {", HOSTILE),
+    Mutant(
+        "merge: lengths are left to a COPY that does not look at them", f"{SNOWFLAKE}/Tables/TableLayout.swift",
+        "format == .parquet || merge != nil", "format == .parquet", HOSTILE),
+    Mutant(
+        "tables: contract reject stops at names that collide in the first batch", f"{SNOWFLAKE}/Tables/LayoutPlanner.swift",
+        "let isLenient = options.schemaRule != nil", "let isLenient = options.keepsOverflow", HOSTILE),
+    Mutant(
+        "view: a sharded collection's copied row has a key of its own", f"{SNOWFLAKE}/Tables/CurrentView.swift",
+        r'COALESCE(TO_JSON(\(column(.key)):\"_id\"), TO_JSON(\(column(.key))))', r"TO_JSON(\(column(.key)))", HOSTILE),
+    Mutant(
+        "Snowflake: an object with a name twice stops the load", f"{SNOWFLAKE}/Commit/Committer.swift",
+        "if case .doubled = attempt {", "if case .doubled = attempt, manifest.files > 1 << 40 {", HOSTILE),
+    Mutant(
+        "stores: the parts of an upload carry no checksum", "Sources/ObjectStores/ObjectParts.swift",
+        "contentMD5 == nil ? [:] : [", "contentMD5 == nil || contentMD5 != nil ? [:] : [", STORES),
     Mutant(
         "Snowflake: the result of a COPY in the background is not read", f"{SNOWFLAKE}/Session/Session.swift",
         "let result = try await self.result(of: query)",
@@ -303,8 +344,8 @@ MUTANTS = [
         "counts.rejected += rows", "_ = rows", LEFT_OUT),
     Mutant(
         "Snowflake: rows of a load without a fate are let through", f"{SNOWFLAKE}/Commit/CopyResult.swift",
-        "(onError == .skipRow && loaded + errors == file.rows)",
-        "(onError == .skipRow && loaded + errors <= file.rows)", LEFT_OUT),
+        "loaded <= file.rows && file.rows - loaded == errors)",
+        "loaded <= file.rows && file.rows - loaded >= errors)", LEFT_OUT),
     Mutant(
         "Snowflake: a file that could not be read is a file of bad rows", f"{SNOWFLAKE}/Commit/CopyResult.swift",
         'guard number("rows_parsed") == file.rows, let errors',

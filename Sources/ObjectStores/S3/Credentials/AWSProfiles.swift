@@ -48,7 +48,7 @@ struct AWSProfiles {
         indent = nil
         current = Self.name(words[words.index(after: words.startIndex)..<end].trimmed, isConfig: isConfig)
         if let current { profiles[current, default: [:]].merge([:]) { $1 } }
-      } else if let current, let equals = words.firstIndex(of: "=") {
+      } else if let current, let equals = words.firstIndex(where: { $0 == "=" || $0 == ":" }) {
         let name = words[..<equals].trimmed.lowercased()
         profiles[current]?[name] = words[words.index(after: equals)...].trimmed
       }
