@@ -24,7 +24,7 @@ class Plain:
         self.documents = statement.format.type == "JSON" or any(c.type.semi for c in statement.columns)
         field = (statement.format.field or "\n").encode()
         # DuckDB takes a value that starts with a blank and a quote for an enclosed one; `""` is left to documents in JSON
-        self._spaced = re.compile(rb"(?:^|[\r\n]|" + re.escape(field) + rb") +\"" + (rb"(?!\")" if self.documents else b""))
+        self._spaced = re.compile(rb"(?:[\r\n]|" + re.escape(field) + rb") +\"" + (rb"(?!\")" if self.documents else b""))
         self._field = field
         self.duplicate = None                         # (line, name) of the first object with a name twice
         self.spoiled = {}                             # line number → (its bytes, why it is no JSON): errors that are passed over
@@ -75,8 +75,11 @@ class Plain:
         if not self.blank and (BLANK.search(data) or b"\r\r" in data or _has_blank(self._tail + data[:2])):
             self.blank = True
         self._count_records(data)
-        if self._quotes and not self.spaced and b' "' in data:
-            self.spaced = self._spaced.search(data) is not None
+        if self._quotes and not self.spaced:
+            # where two pieces meet, their ends are looked at together; before a tail of blanks there may be anything
+            seam = self._tail + data[:len(data) - len(data.lstrip(b" ")) + 1]
+            self.spaced = b' "' in data and self._spaced.search(data) is not None or b' "' in seam and (
+                self._spaced.search(seam) is not None or seam.startswith(b" " * 8))
         if self.documents:
             return self._look_at_json(data)
         self._tail = data[-8:]

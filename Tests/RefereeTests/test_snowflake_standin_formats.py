@@ -212,6 +212,16 @@ class TestCsv:
             run(f"COPY INTO {table} FROM (SELECT PARSE_JSON($1) FROM @{stage}) FILES = ('d.csv') {csv()}")
         assert found.value.errno == 100069
 
+    @pytest.mark.parametrize("at", [65536 + shift for shift in (-3, -1, 0, 1, 2, 6)])
+    def test_a_blank_before_a_quote_wherever_pieces_meet(self, run, put, stage, at):
+        """Such a value is not enclosed; the stand-in reads a file in pieces of 64 KiB and must not miss it between two."""
+        table = name()
+        run(f"CREATE TABLE {table} (A VARCHAR, B VARCHAR)")
+        value = '  "b""c"'
+        put("d.csv", "x" * (at - 3) + f",{value}\ny,z\n")
+        run(f"COPY INTO {table} FROM @{stage} FILES = ('d.csv') {csv(extra='COMPRESSION = NONE')}")
+        assert sorted(run(f"SELECT LENGTH(A), B FROM {table}")) == [(1, "z"), (at - 3, value)]
+
     def test_of_doubled_names_the_last_counts_if_asked(self, run, put, stage):
         table = name()
         run(f"CREATE TABLE {table} (K INT, V VARIANT)")
